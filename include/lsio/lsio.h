@@ -111,7 +111,7 @@ struct lsio_config {
     uint32_t workers;            /* threads; 0: one per CPU allowed by affinity and cgroup quota */
     uint32_t flags;              /* enum lsio_context_flags */
     uint64_t memory_bytes_max;   /* hard budget for data in flight; 0: min(256 MiB, 1/8 of memory) */
-    uint64_t scratch_bytes_max;  /* per worker, for chains; 0: 1 MiB, less in a small budget */
+    uint64_t scratch_bytes_max;  /* per worker, for chains; 0: 8 MiB, less in a small budget */
     uint64_t cache_bytes;        /* page cache a batch may count on before `direct=auto` reads cold
                                     files past the cache; 0: a quarter of the available memory */
     const char *loop;            /* "uring", "epoll", or NULL: uring where it works, else epoll */

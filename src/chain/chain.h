@@ -35,6 +35,7 @@ struct chain_env {
     uint8_t *scratch;      /* 4096-aligned; borrowed */
     uint64_t scratch_bytes;
     struct chain_oversize oversize;
+    void *oversize_owner; /* for the functions behind oversize */
 };
 
 /* One chunk's bytes on their way through a chain. */

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: MIT */
+/* error.h - container_of and the small things that every folder needs. */
+#ifndef LSIO_BASE_ERROR_H
+#define LSIO_BASE_ERROR_H
+
+#include <errno.h>
+#include <stddef.h>
+
+#include "lsio/lsio.h"
+
+#define container_of(pointer, type, member) ((type *)(void *)((char *)(pointer) - offsetof(type, member)))
+
+#endif

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Design: large buffers are whole mappings. Sizes are rounded up to eighths of a power of two (at most
+ * 12.5 % waste), so that a handful of sizes recur and idle mappings fit again. The budget counts the
+ * rounded bytes, mapped whether idle or used, so memory never exceeds it; when a request does not fit
+ * beside idle mappings of other sizes, those are unmapped, oldest first. Bookkeeping of an idle block
+ * lies in the block itself: pages that are touched anyway.
+ */
+#define _GNU_SOURCE
+#include "buffer/pool.h"
+
+#include <errno.h>
+#include <sys/mman.h>
+
+struct pool_block {
+    struct pool_block *next;
+    uint64_t bytes;
+};
+
+uint64_t pool_charge(uint64_t bytes)
+{
+    uint64_t step = POOL_PAGE;
+
+    if (bytes > UINT64_MAX / 2)
+        return UINT64_MAX;
+    while (step * 16 <= bytes)
+        step *= 2;
+    return (bytes + step - 1) / step * step;
+}
+
+int pool_init(struct pool *pool, uint64_t bytes_max)
+{
+    *pool = (struct pool){.bytes_max = bytes_max};
+    return -pthread_mutex_init(&pool->lock, NULL);
+}
+
+void pool_finish(struct pool *pool, bool forked)
+{
+    while (pool->idle && !forked) {
+        struct pool_block *block = pool->idle;
+        pool->idle = block->next;
+        munmap(block, block->bytes);
+    }
+    pool->idle = NULL;
+    if (!forked)
+        pthread_mutex_destroy(&pool->lock);
+}
+
+static struct pool_block *idle_take(struct pool *pool, uint64_t bytes)
+{
+    for (struct pool_block **link = &pool->idle; *link; link = &(*link)->next) {
+        if ((*link)->bytes == bytes) {
+            struct pool_block *block = *link;
+            *link = block->next;
+            return block;
+        }
+    }
+    return NULL;
+}
+
+/* Unmaps idle blocks, oldest first, until `bytes` more fit the budget. */
+static void idle_trim(struct pool *pool, uint64_t bytes)
+{
+    while (pool->idle && pool->bytes_mapped + bytes > pool->bytes_max) {
+        struct pool_block **link = &pool->idle;
+        while ((*link)->next)
+            link = &(*link)->next;
+        pool->bytes_mapped -= (*link)->bytes;
+        munmap(*link, (*link)->bytes);
+        *link = NULL;
+    }
+}
+
+void *pool_get(struct pool *pool, uint64_t bytes, bool *hopeless)
+{
+    void *addr = NULL;
+
+    *hopeless = false;
+    bytes = pool_charge(bytes);
+    pthread_mutex_lock(&pool->lock);
+    if (bytes > pool->bytes_max || pool->bytes_used + bytes > pool->bytes_max)
+        goto out;
+    addr = idle_take(pool, bytes);
+    if (!addr) {
+        idle_trim(pool, bytes);
+        addr = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        if (addr == MAP_FAILED) {
+            addr = NULL;
+            *hopeless = true;
+            goto out;
+        }
+        madvise(addr, bytes, MADV_DONTFORK);
+        pool->bytes_mapped += bytes;
+    }
+    pool->bytes_used += bytes;
+    if (pool->bytes_used > pool->bytes_peak)
+        pool->bytes_peak = pool->bytes_used;
+out:
+    pthread_mutex_unlock(&pool->lock);
+    return addr;
+}
+
+void pool_put(struct pool *pool, void *addr, uint64_t bytes)
+{
+    struct pool_block *block = addr;
+
+    bytes = pool_charge(bytes);
+    pthread_mutex_lock(&pool->lock);
+    block->bytes = bytes;
+    block->next = pool->idle;
+    pool->idle = block;
+    pool->bytes_used -= bytes;
+    pthread_mutex_unlock(&pool->lock);
+}

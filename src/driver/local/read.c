@@ -1,0 +1,352 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * read.c - one read from start to completion.
+ *
+ *   whole file   the first read of an object, if it is short: open, read, close in one go, for most
+ *                such files are read once. Only an answer of exactly the bytes wanted counts, or the
+ *                name's absence; whatever else happens, the read goes the general way
+ *   general      get the file (file.c), then read until nothing is missing: a short read goes on
+ *                where it stopped, end of file before that is LSIO_E_TRUNCATED
+ *
+ * An object whose size or etag the caller has stated, or of which this read is one part, must be
+ * compared with the file, so it never goes the whole-file way. Neither do stores with direct = on.
+ *
+ * Once a held file is an object's handle, a read costs one acquire load, a few stores into the loop
+ * operation, and the submit: no lock, no atomic write.
+ *
+ * EIO is final: the kernel has retried. ESTALE (a network file system lost the file handle) opens the
+ * name once more, for this read alone, and goes on if it is the same file still.
+ *
+ * Threads: everything on the read's worker.
+ */
+#include "driver/local/direct.h"
+
+#define READ_BYTES_MAX (UINT64_C(1) << 30) /* of one loop operation */
+#define READ_IOV_MAX 1024u
+#define READ_ATTEMPTS_MAX 64u
+
+#define LIKELY(x) __builtin_expect(!!(x), 1)
+#define UNLIKELY(x) __builtin_expect(!!(x), 0)
+
+static void read_general(struct driver_env *env, struct driver_read *read);
+
+/* ------------------------------------------------------------------------------------------ ending -- */
+
+static struct local_file *file_of(const struct driver_read *read)
+{
+    return atomic_load_explicit(&read->object->handle, memory_order_acquire);
+}
+
+static void complete(struct driver_env *env, struct driver_read *read, int status, const char *text)
+{
+    read->status = status;
+    read->code = status < 0 && status > LSIO_E_TRUNCATED ? -status : 0;
+    read->bytes_done = read->progress;
+    read->text = (char *)(uintptr_t)text;
+    env->complete(env, read);
+}
+
+void local_read_finish(struct driver_env *env, struct driver_read *read, int status, const char *text)
+{
+    struct local_file *file = file_of(read);
+
+    if (read->bounce)
+        env->bounce_put(env, read->bounce, read->bounce_bytes);
+    read->bounce = NULL;
+    if (UNLIKELY(read->state & LOCAL_PRIVATE))
+        env->os->close((int)(intptr_t)read->wait - 1);
+    if (UNLIKELY(file_needs_put(file)))
+        file_put(file);
+    complete(env, read, status, text);
+}
+
+/* ------------------------------------------------------------------------------------------ reading -- */
+
+/* Moves the vector's begin forward by `bytes`. */
+static void iov_advance(struct driver_read *read, uint64_t bytes)
+{
+    struct iovec *iov = (struct iovec *)(uintptr_t)read->iov;
+
+    while (bytes > 0 && read->iov_count > 0) {
+        if (bytes < iov->iov_len) {
+            iov->iov_base = (uint8_t *)iov->iov_base + bytes;
+            iov->iov_len -= bytes;
+            break;
+        }
+        bytes -= iov->iov_len;
+        iov++;
+        read->iov_count--;
+    }
+    read->iov = iov;
+}
+
+void local_read_advance(struct driver_read *read, uint64_t bytes)
+{
+    read->progress += bytes;
+    if (read->iov)
+        iov_advance(read, bytes);
+}
+
+static void read_done(struct loop_op *op)
+{
+    struct driver_read *read = container_of(op, struct driver_read, op);
+    struct driver_env *env = read->env;
+
+    if (UNLIKELY(op->result < 0)) {
+        local_read_failed(env, read, op->result);
+        return;
+    }
+    if (LIKELY((uint64_t)op->result == read->bytes - read->progress)) {
+        read->progress = read->bytes;
+        local_read_finish(env, read, 0, NULL);
+        return;
+    }
+    if (op->result == 0) {
+        local_read_finish(env, read, LSIO_E_TRUNCATED, NULL);
+        return;
+    }
+    local_read_advance(read, (uint64_t)op->result);
+    local_read_cached(env, read, file_of(read));
+}
+
+void local_read_cached(struct driver_env *env, struct driver_read *read, struct local_file *file)
+{
+    struct loop_op *op = &read->op;
+    uint64_t left = read->bytes - read->progress;
+
+    op->offset = read->offset + read->progress;
+    op->bytes = left < READ_BYTES_MAX ? left : READ_BYTES_MAX;
+    if (LIKELY(!read->iov)) {
+        op->kind = LOOP_READ;
+        op->addr = read->addr + read->progress;
+        op->buffer = read->buffer;
+    } else {
+        op->kind = LOOP_READV;
+        op->iov = read->iov;
+        op->iov_count = read->iov_count < READ_IOV_MAX ? read->iov_count : READ_IOV_MAX;
+        op->addr = NULL;
+        op->buffer = -1;
+    }
+    if (UNLIKELY(read->state & LOCAL_PRIVATE)) {
+        op->fd = (int)(intptr_t)read->wait - 1;
+        op->file = -1;
+    } else {
+        op->fd = file->fd;
+        op->file = file_slot(env, file, FILE_PLAIN);
+    }
+    local_submit(env, read, read_done);
+}
+
+/* The file is ready, and in use if it is counted. */
+static inline void read_begin(struct driver_env *env, struct driver_read *read,
+                              struct local_file *file)
+{
+    if (UNLIKELY(direct_wanted(env, read, file)))
+        direct_read(env, read, file);
+    else
+        local_read_cached(env, read, file);
+}
+
+/* -------------------------------------------------------------------------------------------- trouble -- */
+
+/* The name was opened once more, after ESTALE. */
+static void reopen_done(struct loop_op *op)
+{
+    struct driver_read *read = container_of(op, struct driver_read, op);
+    struct driver_env *env = read->env;
+    struct local_file *file = file_of(read);
+    struct os_stat stat;
+    int fd = (int)op->result;
+    int status = fd < 0 ? local_open_status(-fd) : env->os->stat_fd(fd, &stat);
+
+    if (status == 0)
+        status = local_stat_check(&stat);
+    if (status == 0 && file->store->change_check && !local_stat_same(&stat, &file->stat))
+        status = LSIO_E_CHANGED;
+    if (status < 0) {
+        if (fd >= 0)
+            env->os->close(fd);
+        local_read_finish(env, read, status, NULL);
+        return;
+    }
+    read->state |= LOCAL_PRIVATE;
+    read->wait = (void *)(intptr_t)(fd + 1);
+    local_read_cached(env, read, file);
+}
+
+static void reopen(struct driver_env *env, struct driver_read *read)
+{
+    struct local_file *file = file_of(read);
+
+    env->retries++;
+    read->op.kind = LOOP_OPEN;
+    read->op.fd = file->store->root_fd;
+    read->op.path = file->key;
+    read->op.open_flags = LOCAL_OPEN_FLAGS;
+    read->op.beneath = file->store->beneath;
+    read->op.buffer = -1;
+    read->op.file = -1;
+    local_submit(env, read, reopen_done);
+}
+
+void local_read_failed(struct driver_env *env, struct driver_read *read, int64_t result)
+{
+    bool canceled = (read->state & LOCAL_CANCELED) != 0;
+    const char *text = result == -EIO ? "the device or file system failed to read" : NULL;
+
+    if ((result == -EINTR || result == -EAGAIN) && !canceled &&
+        read->attempts++ < READ_ATTEMPTS_MAX) {
+        local_read_cached(env, read, file_of(read));
+        return;
+    }
+    if (result == -ESTALE && !canceled && !(read->state & LOCAL_PRIVATE)) {
+        reopen(env, read);
+        return;
+    }
+    local_read_finish(env, read, (int)result, text);
+}
+
+/* ---------------------------------------------------------------------------------------- whole files -- */
+
+/* The read's answer, if what open and read gave can be trusted as one. */
+static bool whole_answer(struct driver_env *env, struct driver_read *read, int64_t result,
+                         bool opening)
+{
+    if (result >= 0 && (uint64_t)result == read->bytes) {
+        read->progress = read->bytes;
+        complete(env, read, 0, NULL);
+        return true;
+    }
+    if (opening && (result == -ENOENT || result == -ENOTDIR)) {
+        complete(env, read, -ENOENT, NULL);
+        return true;
+    }
+    return false;
+}
+
+static void whole_done(struct loop_op *op)
+{
+    struct driver_read *read = container_of(op, struct driver_read, op);
+    struct driver_env *env = read->env;
+
+    if (whole_answer(env, read, op->result, op->result < 0 && op->step == LOOP_STEP_OPEN))
+        return;
+    if (op->result == -ECANCELED && (read->state & LOCAL_CANCELED))
+        complete(env, read, -ECANCELED, NULL);
+    else
+        read_general(env, read);
+}
+
+/* By three system calls on this thread, if names and bytes are in memory. While they are, that is
+ * cheaper than a chain of ring operations. */
+static bool whole_now(struct driver_env *env, struct driver_read *read, struct local_store *store)
+{
+    const struct loop_os *os = env->os;
+    int64_t result;
+    int fd = os->open_nowait(store->root_fd, read->object->key, LOCAL_OPEN_FLAGS, store->beneath);
+
+    if (fd < 0)
+        return whole_answer(env, read, fd, true);
+    result = os->read_nowait(fd, read->addr, read->bytes, read->offset);
+    os->close(fd);
+    return whole_answer(env, read, result, false);
+}
+
+static bool whole_fits(struct driver_env *env, struct driver_read *read)
+{
+    struct driver_object *object = read->object;
+    uint32_t policy = object->store->profile.direct;
+
+    return read->kind == DRIVER_READ && read->bytes <= LOCAL_WHOLE_BYTES_MAX && !read->iov &&
+           !read->part && !object->etag &&
+           atomic_load_explicit(&object->plan.size, memory_order_relaxed) == LSIO_SIZE_UNKNOWN &&
+           (policy == PLAN_DIRECT_OFF ||
+            (policy == PLAN_DIRECT_AUTO && object->batch_bytes <= env->cache_bytes)) &&
+           atomic_fetch_add_explicit(&object->touches, 1, memory_order_relaxed) == 0;
+}
+
+/* True if the read was dealt with. */
+static bool whole_try(struct driver_env *env, struct driver_read *read)
+{
+    struct local_store *store = local_store_of(read->object->store);
+
+    if (!whole_fits(env, read))
+        return false;
+    if (env->warm && whole_now(env, read, store))
+        return true;
+    if (!env->loop_ops->can_read_file(env->loop))
+        return false;
+    read->op.kind = LOOP_READ_FILE;
+    read->op.fd = store->root_fd;
+    read->op.path = read->object->key;
+    read->op.open_flags = LOCAL_OPEN_FLAGS;
+    read->op.beneath = store->beneath;
+    read->op.file = -1;
+    read->op.buffer = read->buffer;
+    read->op.offset = read->offset;
+    read->op.addr = read->addr;
+    read->op.bytes = read->bytes;
+    local_submit(env, read, whole_done);
+    return true;
+}
+
+/* ----------------------------------------------------------------------------------------- the general way -- */
+
+/* The read's file is ready, and in use if it is counted. */
+static void read_file(struct driver_env *env, struct driver_read *read, struct local_file *file)
+{
+    if (read->kind == DRIVER_PROBE || read->bytes == 0)
+        local_read_finish(env, read, 0, NULL); /* the size was set when the file became the object's */
+    else
+        read_begin(env, read, file);
+}
+
+static void read_general(struct driver_env *env, struct driver_read *read)
+{
+    struct local_file *file;
+
+    read->attempts = 0;
+    file = file_get(env, read);
+    if (file)
+        read_file(env, read, file);
+}
+
+void local_read_resume(struct driver_env *env, struct driver_read *read)
+{
+    if (read->status == LOCAL_RESTART)
+        read_general(env, read);
+    else if (read->status < 0)
+        complete(env, read, read->status, read->text);
+    else
+        read_file(env, read, file_of(read));
+}
+
+void local_read(struct driver_env *env, struct driver_read *read)
+{
+    struct driver_object *object = read->object;
+    struct local_file *file = atomic_load_explicit(&object->handle, memory_order_acquire);
+
+    read->env = env;
+    read->text = NULL;
+    read->bounce = NULL;
+    read->progress = 0;
+    read->state = LOCAL_IDLE;
+    read->attempts = 0;
+    read->direct = false;
+    if (LIKELY(file && file->held && read->kind == DRIVER_READ && read->bytes > 0)) {
+        read_begin(env, read, file);
+        return;
+    }
+    if (atomic_load_explicit(&object->changed, memory_order_relaxed) != 0) {
+        complete(env, read, LSIO_E_CHANGED, NULL);
+        return;
+    }
+    if (file || !whole_try(env, read))
+        read_general(env, read);
+}
+
+void local_cancel(struct driver_env *env, struct driver_read *read)
+{
+    if (!file_cancel_wait(env, read))
+        env->loop_ops->cancel(env->loop, &read->op);
+}

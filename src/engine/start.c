@@ -1,0 +1,533 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Design: from a planned operation to a read in the driver's hands.
+ *
+ * A read reserves all the memory it needs before it starts, or does not start: nobody waits for memory
+ * while holding some, so the budget cannot deadlock. Memory comes from the worker's arena (registered
+ * with its ring) when a few such reads fit it, and then only from there: on a store that answers quickly
+ * waiting for a hot registered buffer is cheaper than taking a cold one. Larger reads, and those of slow
+ * stores, use the shared pool.
+ *
+ * A pool buffer that O_DIRECT may fill begins so that its bytes are congruent to the file offset modulo
+ * 4096 and has room for whole pages at both ends.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/engine.h"
+#include "plan/parts.h"
+
+#define DIRECT_ALIGN 4096u
+#define QUICK_STORE_NS 1000000u /* a store that answers faster is worth waiting for */
+
+struct operation *operation_get(struct worker *worker)
+{
+    struct operation *operation = worker->free_operations;
+
+    if (operation) {
+        worker->free_operations = operation->free_next;
+        operation->slab = NULL;
+        operation->buffer = NULL;
+        operation->buffer_bytes = 0;
+        operation->allocated = NULL;
+        operation->iov = NULL;
+        operation->started_ns = 0;
+        operation->cancel_asked = false;
+        operation->read.iov = NULL;
+        operation->read.iov_count = 0;
+        operation->read.buffer = -1;
+        operation->read.kind = DRIVER_READ;
+        operation->read.padded = false;
+        operation->read.text = NULL;
+    }
+    return operation;
+}
+
+void pool_give(struct worker *worker, void *addr, uint64_t bytes)
+{
+    struct pool *pool = &worker->context->pool;
+
+    pool_put(pool, addr, bytes);
+    if (atomic_load_explicit(&pool->waiters, memory_order_seq_cst)) {
+        atomic_store(&pool->waiters, 0);
+        context_wake_all(worker->context);
+    }
+}
+
+static void operation_home(struct driver_env *env, struct queue_node *node)
+{
+    struct worker *worker = container_of(env, struct worker, env);
+    struct operation *operation = container_of(node, struct operation, home_node);
+
+    if (operation->buffer)
+        arena_put(&worker->arena, operation->buffer, operation->buffer_bytes);
+    if (operation->iov)
+        worker->iov_free |=
+            UINT64_C(1) << ((operation->iov - worker->iov_stock) / (2 * PLAN_VECTOR_MAX));
+    worker->window_bytes -= operation->read.bytes;
+    operation->free_next = worker->free_operations;
+    worker->free_operations = operation;
+}
+
+void operation_release(struct worker *worker, struct operation *operation)
+{
+    if (operation->slab) {
+        slab_put(worker->context, operation->slab);
+        operation->slab = NULL;
+    }
+    if (operation->buffer && !operation->in_arena) {
+        pool_give(worker, operation->buffer, operation->buffer_bytes);
+        operation->buffer = NULL;
+    }
+    if (operation->home == worker) {
+        operation_home(&worker->env, &operation->home_node);
+        return;
+    }
+    operation->home_node.run = operation_home;
+    operation->home->env.post(&operation->home->env, &operation->home_node);
+}
+
+/* ------------------------------------------------------------------------------------- memory -- */
+
+static bool store_is_quick(const struct plan_profile *profile)
+{
+    return profile->request_latency_ns < QUICK_STORE_NS;
+}
+
+/* Pool memory for `bytes` bytes that will be read from `offset`; the operation's addr is set. */
+static enum start_result buffer_reserve(struct worker *worker, struct operation *operation,
+                                        uint64_t offset, uint64_t bytes)
+{
+    const struct plan_profile *profile = operation->read.object->plan.profile;
+    uint64_t head = profile->direct == PLAN_DIRECT_OFF ? 0 : offset % DIRECT_ALIGN;
+    uint64_t room = (head + bytes + DIRECT_ALIGN - 1) / DIRECT_ALIGN * DIRECT_ALIGN;
+    void *buffer = arena_get(&worker->arena, room);
+    bool hopeless;
+
+    operation->in_arena = buffer != NULL;
+    if (!buffer) {
+        if (room * 4 <= worker->context->arena_bytes && store_is_quick(profile))
+            return START_NO_MEMORY;
+        buffer = pool_get(&worker->context->pool, room, &hopeless);
+        if (!buffer)
+            return hopeless ? START_FAILED : START_NO_MEMORY;
+    }
+    operation->buffer = buffer;
+    operation->buffer_bytes = room;
+    operation->read.addr = (uint8_t *)buffer + head;
+    operation->read.padded = profile->direct != PLAN_DIRECT_OFF;
+    operation->read.buffer = operation->in_arena && worker->arena_registered ? 0 : -1;
+    return START_OK;
+}
+
+static bool can_ever_fit(const struct worker *worker, uint64_t bytes)
+{
+    uint64_t room = bytes + 2 * DIRECT_ALIGN;
+
+    return room <= worker->context->arena_bytes ||
+           pool_charge(room) <= worker->context->pool.bytes_max;
+}
+
+static int16_t user_buffer_index(const struct worker *worker, const void *addr, uint64_t bytes)
+{
+    for (uint32_t i = 1; i < worker->user_buffer_count; i++) {
+        const struct user_buffer *buffer = &worker->user_buffers[i];
+        uintptr_t begin = (uintptr_t)addr - (uintptr_t)buffer->addr;
+        if (begin < buffer->bytes && bytes <= buffer->bytes - begin)
+            return (int16_t)i;
+    }
+    return -1;
+}
+
+/* -------------------------------------------------------------------------------------- submit -- */
+
+static void operation_submit(struct worker *worker, struct operation *operation, uint64_t offset,
+                             uint64_t bytes)
+{
+    struct driver_read *read = &operation->read;
+
+    read->offset = offset;
+    read->bytes = bytes;
+    read->env = &worker->env;
+    operation->active = true;
+    operation->flush_sequence = worker->flush_sequence;
+    worker->inflight++;
+    worker->unflushed++;
+    worker->unflushed_bytes += bytes;
+    worker->window_bytes += bytes;
+    if ((++worker->reads_started & 15) == 0)
+        operation->started_ns = worker->env.os->now_ns();
+    stat_add(&worker->stats.operations, 1);
+    read->object->store->driver->read(&worker->env, read);
+}
+
+static void operation_drop(struct worker *worker, struct operation *operation)
+{
+    operation->read.bytes = 0;
+    operation_release(worker, operation);
+}
+
+static struct operation *operation_for(struct worker *worker, struct slab *slab, uint8_t kind,
+                                       const struct lsio_chunk *chunk)
+{
+    struct operation *operation = operation_get(worker);
+
+    if (operation) {
+        operation->segment = slab->segment;
+        operation->kind = kind;
+        operation->read.object = &slab->segment->objects[chunk->object];
+    }
+    return operation;
+}
+
+static void operation_keep_slab(struct operation *operation, struct slab *slab,
+                                const struct plan_op *plan)
+{
+    atomic_fetch_add_explicit(&slab->refs, 1, memory_order_relaxed);
+    operation->slab = slab;
+    operation->plan = plan;
+}
+
+enum start_result operation_read_chunk(struct worker *worker, struct operation *operation,
+                                       const struct lsio_chunk *chunk, uint64_t offset,
+                                       uint64_t length)
+{
+    struct segment *segment = operation->segment;
+    bool raw = chain_reads_into_dst(chunk_chain(segment, chunk));
+    enum start_result result = START_OK;
+
+    if (raw && chunk->dst) {
+        operation->read.addr = chunk->dst;
+        if (worker->user_buffer_count)
+            operation->read.buffer = user_buffer_index(worker, chunk->dst, length);
+    } else if (raw && (chunk->flags & LSIO_CHUNK_ALLOC)) {
+        size_t room = (size_t)((length + DIRECT_ALIGN - 1) / DIRECT_ALIGN * DIRECT_ALIGN);
+        operation->allocated = aligned_alloc(DIRECT_ALIGN, room);
+        if (!operation->allocated)
+            return START_FAILED;
+        operation->read.addr = operation->allocated;
+    } else {
+        result = buffer_reserve(worker, operation, offset, length);
+    }
+    if (result == START_OK)
+        operation_submit(worker, operation, offset, length);
+    return result;
+}
+
+/* ------------------------------------------------------------------------------- one per kind -- */
+
+/* 0, or the status with which the chunk ends before any read. */
+static int chunk_check(const struct worker *worker, const struct segment *segment,
+                       const struct lsio_chunk *chunk, uint64_t length, const char **text)
+{
+    bool raw = chain_reads_into_dst(chunk_chain(segment, chunk));
+    int status = atomic_load_explicit(&segment->objects[chunk->object].changed, memory_order_relaxed);
+
+    if (status) {
+        *text = status == -EINVAL ? "the key is not one that this store can hold"
+                                  : "the object was seen to change";
+        return status;
+    }
+    if (raw && chunk->dst && length > chunk->dst_bytes) {
+        *text = "the range is longer than the destination";
+        return LSIO_E_NO_SPACE;
+    }
+    if (!(raw && (chunk->dst || (chunk->flags & LSIO_CHUNK_ALLOC))) && !can_ever_fit(worker, length)) {
+        *text = "the range is larger than the memory budget";
+        return LSIO_E_BUDGET;
+    }
+    return 0;
+}
+
+int chunk_starts_read(const struct worker *worker, const struct segment *segment,
+                      const struct lsio_chunk *chunk, uint64_t length)
+{
+    const char *text;
+
+    return chunk_check(worker, segment, chunk, length, &text);
+}
+
+/* `length` is bounded by 1 GiB here: longer chunks are split. */
+static enum start_result read_start(struct worker *worker, struct slab *slab,
+                                    const struct plan_op *plan)
+{
+    struct segment *segment = slab->segment;
+    uint64_t index = plan_chunk_of(&slab->plan, plan->first);
+    const struct lsio_chunk *chunk = request_chunk(&segment->view, index);
+    struct operation *operation;
+    uint64_t offset = (uint64_t)chunk->offset, length = chunk->length;
+    const char *text = NULL;
+    enum start_result result;
+    int status;
+
+    if (chunk->offset < 0 || length == LSIO_TO_END)
+        plan_chunk_range(chunk, atomic_load(&segment->objects[chunk->object].plan.size), &offset,
+                         &length);
+    status = chunk_check(worker, segment, chunk, length, &text);
+    if (status) {
+        chunk_fail(worker, segment, index, status, 0, text);
+        return START_OK;
+    }
+    operation = operation_for(worker, slab, PLAN_READ, chunk);
+    if (!operation)
+        return START_NO_SLOT;
+    operation->chunk = index;
+    result = operation_read_chunk(worker, operation, chunk, offset, length);
+    if (result != START_OK)
+        operation_drop(worker, operation);
+    return result;
+}
+
+static enum start_result none_start(struct worker *worker, struct slab *slab,
+                                    const struct plan_op *plan)
+{
+    struct segment *segment = slab->segment;
+
+    for (uint32_t i = 0; i < plan->count; i++) {
+        uint64_t index = plan_chunk_of(&slab->plan, plan->first + i), offset, length;
+        const struct lsio_chunk *chunk = request_chunk(&segment->view, index);
+        int status = -EINVAL;
+
+        if (chunk->object < segment->view.object_count)
+            status = plan_chunk_range(chunk, atomic_load(&segment->objects[chunk->object].plan.size),
+                                      &offset, &length);
+        if (status == 0)
+            chunk_deliver(worker, segment, index, chunk->dst, 0, NULL);
+        else
+            chunk_fail(worker, segment, index, status, 0,
+                       status == -EINVAL ? "the chunk's object or range makes no sense" : NULL);
+    }
+    return START_OK;
+}
+
+const struct lsio_chunk *operation_member(const struct operation *operation, uint32_t i,
+                                          uint64_t *index, uint64_t *offset, uint64_t *length)
+{
+    const struct lsio_chunk *chunk;
+
+    *index = plan_chunk_of(&operation->slab->plan, operation->plan->first + i);
+    chunk = request_chunk(&operation->segment->view, *index);
+    if (plan_chunk_range(chunk, atomic_load(&operation->read.object->plan.size), offset, length))
+        *offset = *length = 0; /* cannot be: the planner resolved it with the same size */
+    return chunk;
+}
+
+/* Fills iov with the members' destinations and the junk between them. */
+static void vector_build(struct worker *worker, struct operation *operation)
+{
+    uint64_t index, offset, length, at = 0;
+    uint32_t used = 0;
+
+    for (uint32_t i = 0; i < operation->plan->count; i++) {
+        const struct lsio_chunk *chunk = operation_member(operation, i, &index, &offset, &length);
+        if (i && offset != at)
+            operation->iov[used++] = (struct iovec){worker->junk, offset - at};
+        operation->iov[used++] = (struct iovec){chunk->dst, length};
+        at = offset + length;
+    }
+    operation->read.iov = operation->iov;
+    operation->read.iov_count = used;
+    operation->read.addr = NULL;
+}
+
+static void members_fail(struct worker *worker, struct slab *slab, const struct plan_op *plan,
+                         int32_t status)
+{
+    for (uint32_t i = 0; i < plan->count; i++)
+        chunk_fail(worker, slab->segment, plan_chunk_of(&slab->plan, plan->first + i), status, 0,
+                   NULL);
+}
+
+/* VECTOR, JOIN and PROBE: operations over several chunks. */
+static enum start_result group_start(struct worker *worker, struct slab *slab,
+                                     const struct plan_op *plan)
+{
+    uint64_t index = plan_chunk_of(&slab->plan, plan->first);
+    const struct lsio_chunk *chunk = request_chunk(&slab->segment->view, index);
+    struct operation *operation;
+    enum start_result result = START_OK;
+    uint64_t offset = 0, bytes = plan->span_bytes, length;
+    int status = atomic_load_explicit(&slab->segment->objects[chunk->object].changed,
+                                      memory_order_relaxed);
+
+    if (status) {
+        members_fail(worker, slab, plan, status);
+        return START_OK;
+    }
+    if (plan->kind == PLAN_VECTOR && worker->iov_free == 0)
+        return START_NO_SLOT;
+    operation = operation_for(worker, slab, plan->kind, chunk);
+    if (!operation)
+        return START_NO_SLOT;
+    operation_keep_slab(operation, slab, plan);
+    operation->chunk = index;
+    if (plan->kind != PLAN_PROBE)
+        operation_member(operation, 0, &index, &offset, &length);
+    if (plan->kind == PLAN_VECTOR) {
+        uint32_t block = (uint32_t)__builtin_ctzll(worker->iov_free);
+        worker->iov_free &= worker->iov_free - 1;
+        operation->iov = worker->iov_stock + (size_t)block * 2 * PLAN_VECTOR_MAX;
+        vector_build(worker, operation);
+    } else if (plan->kind == PLAN_JOIN) {
+        result = buffer_reserve(worker, operation, offset, bytes);
+    } else {
+        operation->read.kind = DRIVER_PROBE;
+        operation->read.addr = NULL;
+        offset = bytes = 0;
+    }
+    if (result != START_OK) {
+        operation_drop(worker, operation);
+        return result;
+    }
+    if (plan->count > 1 && plan->kind != PLAN_PROBE)
+        stat_add(&worker->stats.operations_joined, 1);
+    operation_submit(worker, operation, offset, bytes);
+    return START_OK;
+}
+
+/* ---------------------------------------------------------------------------------------- split -- */
+
+static enum start_result part_start(struct worker *worker, struct slab *slab, uint32_t part)
+{
+    struct split *split = &slab->split;
+    uint64_t begin = part * split->part_bytes;
+    uint64_t bytes = split->bytes - begin < split->part_bytes ? split->bytes - begin
+                                                              : split->part_bytes;
+    const struct lsio_chunk *chunk = request_chunk(&split->segment->view, split->chunk);
+    struct operation *operation = operation_for(worker, slab, PLAN_SPLIT, chunk);
+
+    if (!operation)
+        return START_NO_SLOT;
+    operation_keep_slab(operation, slab, NULL);
+    operation->split = split;
+    operation->chunk = split->chunk;
+    operation->read.addr = split->addr + begin;
+    operation->read.padded = split->padded;
+    if (worker->user_buffer_count)
+        operation->read.buffer = user_buffer_index(worker, operation->read.addr, bytes);
+    operation_submit(worker, operation, split->offset + begin, bytes);
+    return START_OK;
+}
+
+/* Where a split chunk's bytes go, all of them reserved before the first part starts. */
+static enum start_result split_reserve(struct worker *worker, struct split *split,
+                                       const struct lsio_chunk *chunk)
+{
+    const struct plan_profile *profile = split->segment->objects[chunk->object].plan.profile;
+    bool raw = chain_reads_into_dst(chunk_chain(split->segment, chunk));
+    uint64_t head = profile->direct == PLAN_DIRECT_OFF ? 0 : split->offset % DIRECT_ALIGN;
+    uint64_t room = (head + split->bytes + DIRECT_ALIGN - 1) / DIRECT_ALIGN * DIRECT_ALIGN;
+    bool hopeless;
+
+    split->buffer = split->allocated = NULL;
+    split->padded = false;
+    if (raw && chunk->dst) {
+        split->addr = chunk->dst;
+    } else if (raw && (chunk->flags & LSIO_CHUNK_ALLOC)) {
+        split->addr = split->allocated = aligned_alloc(DIRECT_ALIGN, (size_t)room);
+        if (!split->addr)
+            return START_FAILED;
+    } else {
+        split->buffer = pool_get(&worker->context->pool, room, &hopeless);
+        if (!split->buffer)
+            return hopeless ? START_FAILED : START_NO_MEMORY;
+        split->buffer_bytes = room;
+        split->addr = (uint8_t *)split->buffer + head;
+        split->padded = profile->direct != PLAN_DIRECT_OFF;
+    }
+    return START_OK;
+}
+
+enum start_result split_start(struct worker *worker, struct segment *segment, uint64_t chunk_index,
+                              uint64_t offset, uint64_t length, uint64_t part_bytes)
+{
+    const struct lsio_chunk *chunk = request_chunk(&segment->view, chunk_index);
+    uint64_t parts = (length + part_bytes - 1) / part_bytes;
+    struct slab *slab = slab_get(worker->context, 1);
+    enum start_result result;
+
+    if (!slab)
+        return START_NO_MEMORY;
+    slab->segment = segment;
+    slab->is_split = true;
+    slab->urgent = true;
+    slab->plan.op_count = (uint32_t)parts;
+    slab->split.segment = segment;
+    slab->split.chunk = chunk_index;
+    slab->split.offset = offset;
+    slab->split.bytes = length;
+    slab->split.part_bytes = part_bytes;
+    atomic_store_explicit(&slab->split.remaining, (uint32_t)parts, memory_order_relaxed);
+    atomic_store_explicit(&slab->split.status, 0, memory_order_relaxed);
+    atomic_store_explicit(&slab->split.code, 0, memory_order_relaxed);
+    result = split_reserve(worker, &slab->split, chunk);
+    if (result != START_OK) {
+        slab_put(worker->context, slab);
+        return result;
+    }
+    slab->run_max = 2;
+    batch_publish(segment->batch, slab);
+    return START_OK;
+}
+
+static enum start_result split_plan_start(struct worker *worker, struct slab *slab,
+                                          const struct plan_op *plan)
+{
+    struct segment *segment = slab->segment;
+    uint64_t index = plan_chunk_of(&slab->plan, plan->first);
+    const struct lsio_chunk *chunk = request_chunk(&segment->view, index);
+    const struct plan_object *object = &segment->objects[chunk->object].plan;
+    uint64_t offset, length;
+    const char *text = NULL;
+    int status = plan_chunk_range(chunk, atomic_load(&object->size), &offset, &length);
+
+    if (!status)
+        status = chunk_check(worker, segment, chunk, length, &text);
+    if (status) {
+        chunk_fail(worker, segment, index, status, 0, text);
+        return START_OK;
+    }
+    return split_start(worker, segment, index, offset, length,
+                       plan_part_bytes(object->profile, length));
+}
+
+/* ------------------------------------------------------------------------------------- dispatch -- */
+
+static enum start_result planned_start(struct worker *worker, struct slab *slab,
+                                       const struct plan_op *plan)
+{
+    switch (plan->kind) {
+    case PLAN_READ:
+        return read_start(worker, slab, plan);
+    case PLAN_VECTOR:
+    case PLAN_JOIN:
+    case PLAN_PROBE:
+        return group_start(worker, slab, plan);
+    case PLAN_SPLIT:
+        return split_plan_start(worker, slab, plan);
+    default:
+        return none_start(worker, slab, plan);
+    }
+}
+
+enum start_result operation_start(struct worker *worker, struct slab *slab, uint32_t op_index)
+{
+    const struct plan_op *plan;
+    enum start_result result;
+    int status;
+
+    if (slab->is_split)
+        return part_start(worker, slab, op_index);
+    plan = &slab->plan.ops[op_index];
+    status = atomic_load_explicit(&slab->segment->batch->record.cancel_status, memory_order_relaxed);
+    if (status) {
+        members_fail(worker, slab, plan, status);
+        return START_OK;
+    }
+    result = planned_start(worker, slab, plan);
+    if (result == START_FAILED) {
+        members_fail(worker, slab, plan, -ENOMEM);
+        result = START_OK;
+    }
+    return result;
+}

@@ -1,0 +1,508 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Design: the life of a batch around the reading: made whole or not at all, started, added to, canceled,
+ * completed by the worker that folds in its last chunk, waited for, freed.
+ *
+ * Lifetime. A batch is freed by lsio_batch_destroy(), after `record.done`; or, when it was destroyed from
+ * a callback, by batch_complete(). Between, any chunk that is not folded in keeps it alive for workers.
+ * batch_complete() runs once, on_done in it; after the batch is unlinked from `running` the only further
+ * touch is record_done().
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/engine.h"
+
+/* -------------------------------------------------------------------------------------- segment -- */
+
+static void segment_finish(struct segment *segment)
+{
+    _Atomic(void *) *allocated = atomic_load(&segment->allocated);
+
+    for (size_t i = 0; segment->objects && i < segment->view.object_count; i++) {
+        struct driver_object *object = &segment->objects[i];
+        if (object->store && object->store->driver->finish_object)
+            object->store->driver->finish_object(object);
+        if (object->store)
+            atomic_fetch_sub_explicit(&object->store->users, 1, memory_order_release);
+    }
+    free(segment->objects);
+    for (uint64_t i = 0; allocated && i < segment->view.chunk_count; i++)
+        free(atomic_load_explicit(&allocated[i], memory_order_relaxed));
+    free(allocated);
+    request_view_finish(&segment->view);
+}
+
+/* About how many bytes the segment reads: from a sample, for a look at each chunk would delay the first
+ * read of a long list. */
+static uint64_t bytes_estimate(const struct request_view *view)
+{
+    uint64_t step = view->chunk_count / 1024 + 1, count = 0;
+    double sum = 0;
+
+    for (uint64_t i = 0; i < view->chunk_count; i += step, count++) {
+        const struct lsio_chunk *chunk = request_chunk(view, i);
+        sum += chunk->length == LSIO_TO_END ? 1048576.0 : (double)chunk->length;
+    }
+    if (count)
+        sum = sum / (double)count * (double)view->chunk_count;
+    return sum < 1e18 ? (uint64_t)sum : UINT64_MAX;
+}
+
+static int object_init(struct segment *segment, size_t index, uint64_t batch_bytes)
+{
+    const struct lsio_object *object = request_object(&segment->view, index);
+    struct driver_object *state = &segment->objects[index];
+    struct lsio_store *store = object->store;
+
+    if (store->context != segment->batch->context)
+        return -EINVAL;
+    atomic_init(&state->plan.size,
+                object->size && !segment->stat_only ? object->size : LSIO_SIZE_UNKNOWN);
+    state->plan.profile = &store->profile;
+    state->plan.store = store->ordinal;
+    state->key = object->key;
+    state->etag = object->etag;
+    state->batch_bytes = batch_bytes;
+    if (store->driver->check_key && store->driver->check_key(store, object->key) != 0)
+        atomic_init(&state->changed, -EINVAL);
+    state->store = store;
+    atomic_fetch_add_explicit(&store->users, 1, memory_order_relaxed);
+    if (store->profile.physical_order && store->driver->describe_object &&
+        !atomic_load_explicit(&state->changed, memory_order_relaxed))
+        store->driver->describe_object(state);
+    return 0;
+}
+
+/* Joins need a buffer; locally they stay within the hot window, on slow stores within what the pool can
+ * give each worker four of. */
+static uint64_t join_bytes_max(const struct lsio_context *context, const struct segment *segment)
+{
+    const struct plan_profile *profile =
+        segment->view.object_count ? segment->objects[0].plan.profile : NULL;
+    uint64_t share = context->pool.bytes_max / (4 * context->worker_count);
+
+    if (profile && !profile->physical_order && profile->request_latency_ns < 200000 &&
+        context->hot_window_bytes < share)
+        return context->hot_window_bytes;
+    return share;
+}
+
+static int segment_init(struct segment *segment, struct lsio_batch *batch,
+                        const struct lsio_request *request, bool copy)
+{
+    uint64_t batch_bytes;
+    int error = request_view_init(&segment->view, request);
+
+    if (error)
+        return error;
+    segment->batch = batch;
+    if (copy && (error = request_view_copy(&segment->view)) != 0)
+        return error;
+    if (segment->view.object_count) {
+        segment->objects = calloc(segment->view.object_count, sizeof(*segment->objects));
+        if (!segment->objects)
+            return -ENOMEM;
+    }
+    batch_bytes = bytes_estimate(&segment->view);
+    for (size_t i = 0; i < segment->view.object_count; i++) {
+        error = object_init(segment, i, batch_bytes);
+        if (error)
+            return error;
+    }
+    segment->input = (struct plan_input){
+        .chunks = segment->view.chunks,
+        .chunk_bytes = segment->view.chunk_bytes,
+        .chunk_count = segment->view.chunk_count,
+        .objects = &segment->objects->plan,
+        .object_bytes = sizeof(struct driver_object),
+        .object_count = segment->view.object_count,
+        .chain = segment->view.chain,
+        .reads_into_dst = chain_reads_into_dst,
+        .join_bytes_max = join_bytes_max(batch->context, segment),
+    };
+    return 0;
+}
+
+/* ----------------------------------------------------------------------------------------- start -- */
+
+/* Completes a batch without chunks, on a worker as all callbacks are. */
+static void batch_empty_run(struct driver_env *env, struct queue_node *node)
+{
+    (void)env;
+    batch_complete(container_of(node, struct lsio_batch, empty_node));
+}
+
+static int batch_make(struct lsio_context *context, const struct lsio_request *request, bool copy,
+                      bool stat_only, struct lsio_batch **out)
+{
+    struct lsio_batch *batch;
+    int error;
+
+    if (!request)
+        return -EINVAL;
+    batch = calloc(1, sizeof(*batch));
+    if (!batch)
+        return -ENOMEM;
+    error = record_init(&batch->record, request->chunk_count);
+    if (error) {
+        free(batch);
+        return error;
+    }
+    batch->context = context;
+    batch->on_chunk = request->on_chunk;
+    batch->on_done = request->on_done;
+    batch->data = request->data;
+    batch->flags = request->flags;
+    batch->deadline_ns = UINT64_MAX;
+    batch->slab_chunks = ENGINE_SLAB_CHUNKS_SMALL;
+    batch->segments = batch->segments_last = &batch->first;
+    batch->empty_node.run = batch_empty_run;
+    batch->first.stat_only = stat_only;
+    error = segment_init(&batch->first, batch, request, copy);
+    if (error) {
+        batch_free(batch);
+        return error;
+    }
+    if (request->deadline_ms)
+        batch->deadline_ns = context->os->now_ns() + (request->deadline_ms < UINT64_MAX / 2000000
+                                                          ? request->deadline_ms * 1000000
+                                                          : UINT64_MAX / 2);
+    *out = batch;
+    return 0;
+}
+
+int batch_create(struct lsio_context *context, const struct lsio_request *request, bool copy,
+                 struct lsio_batch **out)
+{
+    return batch_make(context, request, copy, false, out);
+}
+
+static void batch_link(struct lsio_batch *batch)
+{
+    struct lsio_context *context = batch->context;
+
+    batch->running = true;
+    context->running_count++;
+    batch->list_prev = NULL;
+    batch->list_next = context->batches;
+    if (context->batches)
+        context->batches->list_prev = batch;
+    context->batches = batch;
+}
+
+static void batch_unlink(struct lsio_batch *batch)
+{
+    struct lsio_context *context = batch->context;
+
+    if (batch->list_prev)
+        batch->list_prev->list_next = batch->list_next;
+    else if (context->batches == batch)
+        context->batches = batch->list_next;
+    if (batch->list_next)
+        batch->list_next->list_prev = batch->list_prev;
+    batch->list_next = batch->list_prev = NULL;
+}
+
+void batch_start(struct lsio_batch *batch)
+{
+    struct lsio_context *context = batch->context;
+    uint64_t deadline;
+    bool empty = batch->first.view.chunk_count == 0;
+
+    pthread_mutex_lock(&context->lock);
+    batch_link(batch);
+    deadline = atomic_load(&context->next_deadline_ns);
+    if (batch->deadline_ns < deadline)
+        atomic_store(&context->next_deadline_ns, batch->deadline_ns);
+    if (!empty) {
+        batch->plan_next = &batch->first;
+        batch_work_add(batch, callback_current && callback_current->context == context);
+        atomic_fetch_add(&context->work_epoch, 1);
+    }
+    pthread_mutex_unlock(&context->lock);
+    if (empty)
+        context->workers[0].env.post(&context->workers[0].env, &batch->empty_node);
+    else
+        context_wake_one(context);
+}
+
+int batch_add(struct lsio_batch *batch, const struct lsio_request *more, uint64_t *first_index)
+{
+    struct lsio_context *context = batch->context;
+    struct segment *segment;
+    uint64_t first;
+    int error;
+
+    if (!callback_current || callback_current->batch != batch || !more)
+        return -EINVAL;
+    segment = calloc(1, sizeof(*segment));
+    if (!segment)
+        return -ENOMEM;
+    error = segment_init(segment, batch, more, !(more->flags & LSIO_BORROW));
+    if (error) {
+        segment_finish(segment);
+        free(segment);
+        return error;
+    }
+    pthread_mutex_lock(&context->lock);
+    first = atomic_load(&batch->record.chunk_count);
+    segment->first_index = first;
+    batch->segments_last->next = segment;
+    batch->segments_last = segment;
+    atomic_fetch_add(&batch->record.chunk_count, segment->view.chunk_count);
+    atomic_fetch_add(&batch->record.remaining, segment->view.chunk_count);
+    if (segment->view.chunk_count) {
+        segment->plan_link = batch->plan_next;
+        batch->plan_next = segment;
+        batch_work_add(batch, true);
+        atomic_fetch_add(&context->work_epoch, 1);
+    }
+    pthread_mutex_unlock(&context->lock);
+    context_wake_one(context);
+    if (first_index)
+        *first_index = first;
+    return 0;
+}
+
+/* ------------------------------------------------------------------------------------------ end -- */
+
+void batch_cancel(struct lsio_batch *batch, int32_t status)
+{
+    struct lsio_context *context = batch->context;
+    int32_t none = 0;
+
+    if (!atomic_compare_exchange_strong(&batch->record.cancel_status, &none, status))
+        return;
+    for (uint32_t i = 0; i < context->worker_count; i++) {
+        atomic_store(&context->workers[i].cancel_scan, true);
+        worker_wake(&context->workers[i]);
+    }
+}
+
+void context_check_deadlines(struct lsio_context *context, uint64_t now_ns)
+{
+    uint64_t next = UINT64_MAX;
+
+    if (now_ns < atomic_load(&context->next_deadline_ns))
+        return;
+    pthread_mutex_lock(&context->lock);
+    for (struct lsio_batch *batch = context->batches; batch; batch = batch->list_next) {
+        if (!batch->running || atomic_load(&batch->record.cancel_status))
+            continue;
+        if (batch->deadline_ns <= now_ns)
+            batch_cancel(batch, -ETIMEDOUT);
+        else if (batch->deadline_ns < next)
+            next = batch->deadline_ns;
+    }
+    atomic_store(&context->next_deadline_ns, next);
+    pthread_mutex_unlock(&context->lock);
+}
+
+/* An object was seen to change while it was read: what was delivered from it is not valid. */
+static void object_changed(struct segment *segment, size_t object)
+{
+    struct lsio_error error = {.struct_bytes = sizeof(error), .status = LSIO_E_CHANGED};
+
+    for (uint64_t i = 0; i < segment->view.chunk_count; i++) {
+        const struct lsio_chunk *chunk = request_chunk(&segment->view, i);
+        if (chunk->object != object || chunk->length == 0)
+            continue;
+        error.index = segment->first_index + i;
+        error.attempts = 1;
+        strcpy(error.text, "the object changed between the first and the last read of the batch");
+        record_failure(&segment->batch->record, &error, true);
+        atomic_fetch_add(&segment->batch->record.failed, 1);
+        if (segment->view.results)
+            request_result(&segment->view, i)->status = LSIO_E_CHANGED;
+    }
+}
+
+static void batch_verify(struct lsio_batch *batch)
+{
+    for (struct segment *segment = batch->segments; segment; segment = segment->next) {
+        for (size_t i = 0; i < segment->view.object_count; i++) {
+            struct driver_object *object = &segment->objects[i];
+            if (atomic_load_explicit(&object->handle, memory_order_relaxed) &&
+                object->store->driver->verify_object &&
+                object->store->driver->verify_object(object) == LSIO_E_CHANGED)
+                object_changed(segment, i);
+        }
+    }
+}
+
+void batch_complete(struct lsio_batch *batch)
+{
+    struct lsio_context *context = batch->context;
+    struct slab *slab;
+    bool detached;
+
+    batch_verify(batch);
+    if (batch->on_done) {
+        struct callback_frame frame = {context, batch};
+        struct callback_frame *outer = callback_current;
+        callback_current = &frame;
+        batch->on_done(batch, batch->record.status, batch->data);
+        callback_current = outer;
+    }
+    pthread_mutex_lock(&context->lock);
+    batch_work_drop(batch);
+    while ((slab = batch_ready_take(batch)) != NULL) {
+        pthread_mutex_unlock(&context->lock);
+        slab_put(context, slab);
+        pthread_mutex_lock(&context->lock);
+    }
+    batch->running = false;
+    detached = batch->detached;
+    if (detached)
+        batch_unlink(batch);
+    pthread_mutex_unlock(&context->lock);
+    if (detached)
+        batch_free(batch);
+    else
+        record_done(&batch->record);
+    pthread_mutex_lock(&context->lock);
+    if (--context->running_count == 0)
+        pthread_cond_broadcast(&context->idle_cond);
+    pthread_mutex_unlock(&context->lock);
+}
+
+void batch_free(struct lsio_batch *batch)
+{
+    struct segment *segment = batch->first.next;
+
+    segment_finish(&batch->first);
+    while (segment) {
+        struct segment *next = segment->next;
+        segment_finish(segment);
+        free(segment);
+        segment = next;
+    }
+    record_finish(&batch->record);
+    free(batch);
+}
+
+int batch_destroy(struct lsio_batch *batch)
+{
+    struct lsio_context *context = batch->context;
+
+    pthread_mutex_lock(&context->lock);
+    if (batch->running && callback_current && callback_current->context == context) {
+        batch->detached = true;
+        pthread_mutex_unlock(&context->lock);
+        batch_cancel(batch, -ECANCELED);
+        return 0;
+    }
+    pthread_mutex_unlock(&context->lock);
+    if (record_wait(&batch->record, 0) != 0)
+        batch_cancel(batch, -ECANCELED);
+    if (record_wait(&batch->record, ENGINE_DESTROY_TIMEOUT_MS) != 0) {
+        log_line(&context->log, LSIO_LOG_ERROR,
+                 "a batch did not end within %u s of being canceled: its memory is leaked, for the "
+                 "kernel may still write to it",
+                 ENGINE_DESTROY_TIMEOUT_MS / 1000);
+        return -ETIMEDOUT;
+    }
+    pthread_mutex_lock(&context->lock);
+    batch_unlink(batch);
+    pthread_mutex_unlock(&context->lock);
+    batch_free(batch);
+    return 0;
+}
+
+/* ----------------------------------------------------------------------------------- read, take -- */
+
+int batch_read(struct lsio_context *context, const struct lsio_request *request,
+               struct lsio_error *error)
+{
+    struct lsio_batch *batch = NULL;
+    int status = batch_create(context, request, false, &batch);
+
+    if (status)
+        return status;
+    batch_start(batch);
+    record_wait(&batch->record, LSIO_FOREVER);
+    status = batch->record.status;
+    if (status < 0) {
+        error->struct_bytes = sizeof(*error);
+        if (record_error(&batch->record, batch->record.status_index, error) != 0)
+            *error = (struct lsio_error){.struct_bytes = sizeof(*error),
+                                         .index = batch->record.status_index,
+                                         .status = status};
+    }
+    /* there is no batch to keep allocated results: they are the caller's */
+    free(atomic_exchange(&batch->first.allocated, NULL));
+    batch_destroy(batch);
+    return status;
+}
+
+/* The table slot of a result: by its place in the request's results, else by its data. */
+static _Atomic(void *) *allocated_slot(struct segment *segment, const struct lsio_result *result)
+{
+    _Atomic(void *) *table = atomic_load(&segment->allocated);
+    const char *base = (const char *)segment->view.results;
+    size_t at = base ? (size_t)((const char *)result - base) / segment->view.result_bytes : SIZE_MAX;
+
+    if (!table)
+        return NULL;
+    if (at < segment->view.chunk_count && atomic_load(&table[at]) == result->data)
+        return &table[at];
+    for (size_t i = 0; i < segment->view.chunk_count; i++)
+        if (atomic_load_explicit(&table[i], memory_order_relaxed) == result->data)
+            return &table[i];
+    return NULL;
+}
+
+void *batch_result_take(struct lsio_batch *batch, struct lsio_result *result)
+{
+    if (!result->data || !(result->flags & LSIO_RESULT_ALLOCATED))
+        return NULL;
+    for (struct segment *segment = batch->segments; segment; segment = segment->next) {
+        _Atomic(void *) *slot = allocated_slot(segment, result);
+        if (slot)
+            return atomic_exchange(slot, NULL);
+    }
+    return NULL;
+}
+
+/* ----------------------------------------------------------------------------------------- stat -- */
+
+int batch_stat(struct lsio_context *context, const struct lsio_object *objects, size_t count,
+               struct lsio_object_info *infos, size_t info_bytes, int *statuses)
+{
+    struct lsio_chunk *chunks = calloc(count ? count : 1, sizeof(*chunks));
+    struct lsio_result *results = calloc(count ? count : 1, sizeof(*results));
+    struct lsio_request request = {.struct_bytes = sizeof(request),
+                                   .objects = objects,
+                                   .object_count = count,
+                                   .chunks = chunks,
+                                   .chunk_count = count,
+                                   .results = results};
+    struct lsio_batch *batch = NULL;
+    int error = chunks && results ? 0 : -ENOMEM;
+
+    for (size_t i = 0; !error && i < count; i++)
+        chunks[i] = (struct lsio_chunk){.object = (uint32_t)i, .length = LSIO_TO_END};
+    if (!error)
+        error = batch_make(context, &request, false, true, &batch);
+    if (error)
+        goto out;
+    batch_start(batch);
+    record_wait(&batch->record, LSIO_FOREVER);
+    for (size_t i = 0; i < count; i++) {
+        struct driver_object *object = &batch->first.objects[i];
+        struct lsio_object_info *info = (void *)((char *)infos + i * info_bytes);
+        int status = results[i].status;
+        if (status == 0)
+            status = object->store->driver->object_info(object, info);
+        if (statuses)
+            statuses[i] = status;
+        if (status < 0 && !error)
+            error = status;
+    }
+    batch_destroy(batch);
+out:
+    free(chunks);
+    free(results);
+    return error;
+}

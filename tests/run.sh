@@ -1,0 +1,186 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+#
+# The one test command. Installs what is missing (Debian and its kin), builds, runs everything.
+# Without options: release build and ctest; the same where io_uring is refused, so that all runs on
+# the epoll loop; a build without any optional library; ASan with UBSan; TSan; a short fuzz of each
+# target. Each step's ctest summary is shown, all of them again at the end; the exit status is 0
+# only if all passed. Build trees are kept under build/.
+set -euo pipefail
+
+usage() {
+    cat <<'TEXT'
+usage: tests/run.sh [option]...      no option: everything (about 20 minutes on two cores)
+  --quick                    release build and ctest only
+  --sanitize KIND            ctest with address (and undefined), thread or undefined only
+  --epoll                    ctest where io_uring is refused only
+  --bare                     ctest of a build without the optional libraries only
+  --fuzz SECONDS             fuzz each target for so long only
+  --sim SEEDS [--seed N]     the simulation tests with so many seeds, from seed N on, only
+  --coverage                 ctest with line coverage; the report is put into build/coverage
+  --servers                  tests against real servers (none are needed by this version)
+  --match REGEX              of the tests, those whose name matches
+  --no-install               do not install packages
+  --jobs N                   compile and test N at a time (default: all processors)
+Options that name a step can be combined.
+TEXT
+}
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+cd "$root"
+
+steps=() match="" install=yes jobs=$(nproc) fuzz_seconds=15 sim_seeds="" sim_seed=1
+
+need() { # need COUNT OPTION LEFT: option OPTION wants a value
+    [ "$3" -ge "$1" ] || { echo "run.sh: $2 wants a value" >&2; usage >&2; exit 2; }
+}
+while [ $# -gt 0 ]; do
+    case $1 in
+    --quick) steps+=(release) ;;
+    --sanitize)
+        need 2 "$1" $#
+        case $2 in
+        address | thread | undefined) steps+=("$2") ;;
+        *) echo "run.sh: --sanitize address, thread or undefined" >&2; exit 2 ;;
+        esac
+        shift ;;
+    --epoll) steps+=(epoll) ;;
+    --bare) steps+=(bare) ;;
+    --fuzz) need 2 "$1" $#; steps+=(fuzz); fuzz_seconds=$2; shift ;;
+    --sim) need 2 "$1" $#; steps+=(sim); sim_seeds=$2; shift ;;
+    --seed) need 2 "$1" $#; sim_seed=$2; shift ;;
+    --coverage) steps+=(coverage) ;;
+    --servers) steps+=(servers) ;;
+    --match) need 2 "$1" $#; match=$2; shift ;;
+    --no-install) install=no ;;
+    --jobs) need 2 "$1" $#; jobs=$2; shift ;;
+    -h | --help) usage; exit 0 ;;
+    *) echo "run.sh: unknown option $1" >&2; usage >&2; exit 2 ;;
+    esac
+    shift
+done
+[ ${#steps[@]} -gt 0 ] || steps=(release epoll bare address thread fuzz)
+
+# ------------------------------------------------------------------------------------ packages --
+
+packages=(gcc g++ libc6-dev cmake ninja-build pkg-config python3
+    liburing-dev libzstd-dev liblz4-dev libdeflate-dev zlib1g-dev libblosc-dev libisal-dev
+    libcmocka-dev python3-zarr python3-numpy)
+case " ${steps[*]} " in *" fuzz "*) packages+=(clang libclang-rt-dev) ;; esac
+case " ${steps[*]} " in *" coverage "*) packages+=(gcovr) ;; esac
+
+# shellcheck source=tests/support/packages.sh
+. tests/support/packages.sh
+[ "$install" = no ] || install_packages "${packages[@]}"
+
+# --------------------------------------------------------------------------------------- steps --
+
+summaries=() failed=0
+
+# Lowers ThreadSanitizer's demands: it cannot start on kernels that randomize more than 28 bits.
+fixed_addresses=()
+if command -v setarch >/dev/null && setarch -R true 2>/dev/null; then
+    fixed_addresses=(setarch -R)
+fi
+
+# build DIR OPTION...: configures and builds; the log is shown only if that fails.
+build() {
+    local dir=build/$1 log
+    shift
+    log=$dir.log
+    mkdir -p build
+    # CONFIGURE_DEPENDS sees new files, but not a compiler that was changed: start over then.
+    if ! cmake -G Ninja -S . -B "$dir" -DLSIO_WERROR=ON "$@" >"$log" 2>&1 ||
+        ! cmake --build "$dir" -j "$jobs" >>"$log" 2>&1; then
+        tail -n 100 "$log"
+        return 1
+    fi
+    sed -n 's/^-- LSIO /LSIO /p; /^  [a-z0-9]*: .*(.*)$/p' "$log"
+    grep -n 'warning:' "$log" || true
+}
+
+# test_in DIR COMMAND-PREFIX...: ctest in a build tree.
+test_in() {
+    local dir=build/$1 options=(--output-on-failure --no-tests=error -j "$jobs")
+    shift
+    [ -z "$match" ] || options+=(-R "$match")
+    "$@" ctest --test-dir "$dir" "${options[@]}"
+}
+
+step_release() { build release && test_in release; }
+step_epoll() { build release && test_in release build/release/tests/refuse-uring; }
+step_bare() {
+    build bare -DLSIO_USE_URING=OFF -DLSIO_USE_ZSTD=OFF -DLSIO_USE_LZ4=OFF -DLSIO_USE_DEFLATE=OFF \
+        -DLSIO_USE_ZLIB=OFF -DLSIO_USE_BLOSC=OFF -DLSIO_USE_ISAL=OFF && test_in bare
+}
+step_address() { build address -DLSIO_SANITIZER=address && test_in address; }
+step_undefined() { build undefined -DLSIO_SANITIZER=undefined && test_in undefined; }
+step_thread() {
+    build thread -DLSIO_SANITIZER=thread && test_in thread "${fixed_addresses[@]}"
+}
+step_servers() { echo "no test of this version needs a server: nothing to do"; }
+
+step_sim() {
+    build address -DLSIO_SANITIZER=address || return 1
+    LSIO_SIM_SEEDS=$sim_seeds LSIO_SIM_SEED=$sim_seed \
+        ctest --test-dir build/address --output-on-failure --no-tests=error -L '^sim$' \
+        --timeout 86400 -j "$jobs"
+}
+
+step_fuzz() {
+    build fuzz -DLSIO_FUZZ=ON -DCMAKE_C_COMPILER=clang || return 1
+    local program name corpus inputs status=0
+    for program in build/fuzz/fuzz/fuzz_*; do
+        [ -x "$program" ] || { echo "there are no fuzz targets"; return 1; }
+        name=${program##*/fuzz_}
+        corpus=build/fuzz/corpus/$name
+        mkdir -p "$corpus"
+        inputs=("$corpus")
+        [ ! -d "tests/fuzz/corpus/$name" ] || inputs+=("tests/fuzz/corpus/$name")
+        if "$program" -max_total_time="$fuzz_seconds" -timeout=20 -rss_limit_mb=3000 \
+            -artifact_prefix="build/fuzz/$name-" -print_final_stats=1 "${inputs[@]}" \
+            >"build/fuzz/$name.log" 2>&1; then
+            echo "fuzz_$name: passed, $(sed -n 's/^stat::number_of_executed_units: */runs: /p' \
+                "build/fuzz/$name.log")"
+        else
+            echo "fuzz_$name: FAILED"
+            tail -n 60 "build/fuzz/$name.log"
+            status=1
+        fi
+    done
+    return $status
+}
+
+step_coverage() {
+    build coverage -DLSIO_COVERAGE=ON || return 1
+    find build/coverage -name '*.gcda' -delete
+    local status=0
+    test_in coverage || status=1
+    gcovr -r . --object-directory build/coverage -f 'src/' --exclude-throw-branches \
+        --html-details build/coverage/index.html -s
+    return $status
+}
+
+run_step() {
+    local name=$1 began=$SECONDS status=0 log
+    mkdir -p build
+    log=build/step-$name.log
+    echo
+    echo "== $name"
+    ("step_$name") 2>&1 | tee "$log" || status=1
+    [ "$status" = 0 ] || failed=1
+    summaries+=("$(printf '%-10s %s in %d s' "$name" "$([ $status = 0 ] && echo passed || echo FAILED)" \
+        $((SECONDS - began)))")
+    while IFS= read -r line; do summaries+=("           $line"); done < <(
+        grep -E '^[0-9]+% tests passed|^fuzz_.*: |^	 *[0-9]+ - |^ *[0-9]+ - .*\((Failed|Timeout|SEGFAULT|Not Run)' \
+            "$log" || true)
+}
+
+for step in "${steps[@]}"; do
+    run_step "$step"
+done
+
+echo
+echo "== summary ($SECONDS s)"
+printf '%s\n' "${summaries[@]}"
+exit $failed

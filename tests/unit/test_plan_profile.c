@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: MIT */
+/* Built-in profiles, and options that override one field. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/error.h"
+#include "plan/plan.h"
+
+static const char *const names[] = {"nvme", "ssd", "hdd", "hpc", "http", "cloud", "memory"};
+
+static struct plan_profile profile_of(const char *name)
+{
+    struct plan_profile profile;
+
+    assert_int_equal(plan_profile_builtin(name, &profile), 0);
+    return profile;
+}
+
+static void builtin_values_make_sense(void **unused)
+{
+    (void)unused;
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        struct plan_profile profile = profile_of(names[i]);
+
+        assert_string_equal(profile.name, names[i]);
+        assert_true(profile.reason[0] != '\0');
+        assert_true(profile.gap_bytes <= profile.gap_bytes_max);
+        assert_true(profile.request_bytes_max > profile.gap_bytes);
+        assert_true(profile.stream_bytes_per_second > 0);
+        assert_true(profile.inflight_max > 0);
+        assert_true(profile.waste_max <= 100);
+        assert_true(profile.align_bytes > 0);
+        assert_int_equal(profile.align_bytes & (profile.align_bytes - 1), 0);
+        assert_true(profile.split_bytes == 0 || profile.split_bytes >= profile.request_bytes_max);
+        assert_int_equal(profile.physical_order, strcmp(names[i], "hdd") == 0);
+    }
+}
+
+static void unknown_names_are_refused(void **unused)
+{
+    struct plan_profile profile = {.gap_bytes = 5};
+
+    (void)unused;
+    assert_int_equal(plan_profile_builtin("floppy", &profile), -EINVAL);
+    assert_int_equal(plan_profile_builtin("", &profile), -EINVAL);
+    assert_int_equal(plan_profile_builtin("NVME", &profile), -EINVAL);
+    assert_int_equal(profile.gap_bytes, 5);
+}
+
+static void every_field_can_be_set(void **unused)
+{
+    struct plan_profile profile = profile_of("nvme");
+
+    (void)unused;
+    assert_int_equal(plan_profile_set(&profile, "gap_bytes", "64K"), 1);
+    assert_int_equal(profile.gap_bytes, 65536);
+    assert_int_equal(plan_profile_set(&profile, "gap_bytes", "0"), 1);
+    assert_int_equal(profile.gap_bytes, 0);
+    assert_int_equal(plan_profile_set(&profile, "gap_bytes_max", "3M"), 1);
+    assert_int_equal(profile.gap_bytes_max, 3 << 20);
+    assert_int_equal(plan_profile_set(&profile, "request_bytes_max", "1G"), 1);
+    assert_int_equal(profile.request_bytes_max, 1 << 30);
+    assert_int_equal(plan_profile_set(&profile, "split_bytes", "123"), 1);
+    assert_int_equal(profile.split_bytes, 123);
+    assert_int_equal(plan_profile_set(&profile, "inflight_max", "4294967295"), 1);
+    assert_int_equal(profile.inflight_max, UINT32_MAX);
+    assert_int_equal(plan_profile_set(&profile, "align_bytes", "512"), 1);
+    assert_int_equal(profile.align_bytes, 512);
+    assert_int_equal(plan_profile_set(&profile, "request_latency_ns", "1000"), 1);
+    assert_int_equal(profile.request_latency_ns, 1000);
+    assert_int_equal(plan_profile_set(&profile, "stream_bytes_per_second", "2G"), 1);
+    assert_true(profile.stream_bytes_per_second == UINT64_C(2) << 30);
+    assert_int_equal(plan_profile_set(&profile, "iops_max", "0"), 1);
+    assert_int_equal(profile.iops_max, 0);
+    assert_int_equal(plan_profile_set(&profile, "waste_max", "100"), 1);
+    assert_int_equal(profile.waste_max, 100);
+    assert_int_equal(plan_profile_set(&profile, "direct", "on"), 1);
+    assert_int_equal(profile.direct, PLAN_DIRECT_ON);
+    assert_int_equal(plan_profile_set(&profile, "direct", "off"), 1);
+    assert_int_equal(profile.direct, PLAN_DIRECT_OFF);
+    assert_int_equal(plan_profile_set(&profile, "direct", "auto"), 1);
+    assert_int_equal(profile.direct, PLAN_DIRECT_AUTO);
+}
+
+static void only_its_own_field_changes(void **unused)
+{
+    struct plan_profile profile = profile_of("ssd"), expected = profile_of("ssd");
+
+    (void)unused;
+    assert_int_equal(plan_profile_set(&profile, "align_bytes", "8K"), 1);
+    expected.align_bytes = 8192;
+    assert_memory_equal(&profile, &expected, sizeof(profile));
+}
+
+static void other_keys_are_left_to_others(void **unused)
+{
+    struct plan_profile profile = profile_of("ssd"), before = profile_of("ssd");
+    static const char *const keys[] = {"", "gap", "gap_byte", "gap_bytes_", "profile", "name",
+                                       "reason", "physical_order", "Direct", "symlinks"};
+
+    (void)unused;
+    for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+        assert_int_equal(plan_profile_set(&profile, keys[i], "1"), 0);
+    }
+    assert_memory_equal(&profile, &before, sizeof(profile));
+}
+
+static void bad_values_are_refused(void **unused)
+{
+    static const char *const bad[][2] = {
+        {"gap_bytes", ""},
+        {"gap_bytes", "-1"},
+        {"gap_bytes", "+1"},
+        {"gap_bytes", " 1"},
+        {"gap_bytes", "1 "},
+        {"gap_bytes", "1KB"},
+        {"gap_bytes", "1T"},
+        {"gap_bytes", "K"},
+        {"gap_bytes", "0x10"},
+        {"gap_bytes", "1.5M"},
+        {"gap_bytes", "18446744073709551615"}, /* not a size: LSIO_TO_END */
+        {"gap_bytes", "18446744073709551616"},
+        {"gap_bytes", "99999999999999999999999"},
+        {"gap_bytes", "17179869184G"},
+        {"gap_bytes", "9223372036854775808"},
+        {"request_bytes_max", "0"},
+        {"stream_bytes_per_second", "0"},
+        {"inflight_max", "0"},
+        {"inflight_max", "4294967296"},
+        {"inflight_max", "1K"}, /* a count, not a size */
+        {"request_latency_ns", "1M"},
+        {"align_bytes", "0"},
+        {"align_bytes", "1000"},
+        {"align_bytes", "4095"},
+        {"align_bytes", "2M"},
+        {"waste_max", "101"},
+        {"waste_max", "50%"},
+        {"iops_max", "many"},
+        {"direct", ""},
+        {"direct", "yes"},
+        {"direct", "AUTO"},
+    };
+    struct plan_profile profile = profile_of("ssd"), before = profile_of("ssd");
+
+    (void)unused;
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        if (plan_profile_set(&profile, bad[i][0], bad[i][1]) != -EINVAL) {
+            fail_msg("%s=%s was taken", bad[i][0], bad[i][1]);
+        }
+    }
+    assert_int_equal(plan_profile_set(&profile, "gap_bytes", NULL), -EINVAL);
+    assert_int_equal(plan_profile_set(&profile, "direct", NULL), -EINVAL);
+    assert_memory_equal(&profile, &before, sizeof(profile));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(builtin_values_make_sense), cmocka_unit_test(unknown_names_are_refused),
+        cmocka_unit_test(every_field_can_be_set),    cmocka_unit_test(only_its_own_field_changes),
+        cmocka_unit_test(other_keys_are_left_to_others), cmocka_unit_test(bad_values_are_refused),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
