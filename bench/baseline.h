@@ -26,10 +26,10 @@ typedef void bare_consume_fn(void *user, unsigned thread, size_t item, uint8_t *
 struct bare_config {
     const int *fds;
     unsigned fd_count;
-    unsigned depth;         /* reads in flight per thread */
-    unsigned wait;          /* completions to wait for at once; 0: all that are in flight */
-    uint32_t buffer_bytes;  /* of each of `depth` hot buffers per thread */
-    uint8_t *array;         /* instead of hot buffers: read to array + item.place */
+    unsigned depth;        /* reads in flight per thread */
+    unsigned wait;         /* completions to wait for at once; 0: all that are in flight */
+    uint32_t buffer_bytes; /* of each of `depth` hot buffers per thread */
+    uint8_t *array;        /* instead of hot buffers: read to array + item.place */
     uint64_t array_bytes;
     bare_consume_fn *consume; /* may be NULL */
     void *user;
@@ -44,8 +44,8 @@ void bare_loop_run(struct bare_loop *loop, const struct bare_item *items, size_t
 /* False if the kernel refused to register the buffers (memlock limit). */
 bool bare_loop_registered(const struct bare_loop *loop);
 
-/* Tries depths (and waits) and sets the best in `config`. `direct`: the device decides, so waits are
- * tried, too, and of what is within 5 % of the best rate the cheapest in CPU wins. */
+/* Tries depths (and waits) and sets the best in `config`. `direct`: the device decides, so waits
+ * are tried, too, and of what is within 5 % of the best rate the cheapest in CPU wins. */
 void bare_loop_tune(struct bench_pool *pool, struct bare_config *config,
                     const struct bare_item *items, size_t count, enum bench_metric metric,
                     bool direct);
@@ -65,9 +65,10 @@ void fio_tune(struct fio_config *config);
 
 /* -------------------------------------------------------------------------- baseline_small.c -- */
 
-/* Reads whole small files by openat, pread and close on the pool's threads; the sums get a word of each. */
+/* Reads whole small files by openat, pread and close on the pool's threads; the sums get a word of
+ * each. */
 struct small_set {
-    int root;                /* the directory the keys are below */
+    int root; /* the directory the keys are below */
     const char *const *keys;
     size_t count;
     uint32_t file_bytes;
@@ -85,7 +86,7 @@ struct passes_item {
     uint32_t file;
     uint32_t payload_bytes;
     uint64_t offset;
-    uint64_t place; /* in the array that all are read into; 64-byte aligned */
+    uint64_t place;  /* in the array that all are read into; 64-byte aligned */
     uint8_t *target; /* scatter: where the chunk's first row goes */
 };
 
@@ -106,8 +107,7 @@ void passes_scatter(struct passes *passes, const struct passes_geometry *geometr
 
 /* ------------------------------------------------------------------------------- kernels.c -- */
 
-/* The steps themselves, with vector instructions where the CPU has them. */
-uint32_t kernel_crc32c(const void *bytes, size_t length);
+/* The steps themselves, with vector instructions where the CPU has them; beside lsio_crc32c(). */
 void kernel_byteswap4(void *out, const void *in, size_t length); /* out == in is allowed */
 uint64_t kernel_sum4(const void *bytes, size_t length);          /* of 32-bit words */
 /* Copies `rows` rows, packed at `in`, to `out` and every out_stride on, with streaming stores. */

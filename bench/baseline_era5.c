@@ -2,10 +2,11 @@
 /*
  * baseline_era5.c - reads, decodes and places the chunks of a Zarr-like array by a plain loop.
  *
- * What makes it quick: as many threads as LSIO has workers, taking chunk after chunk; the encoded bytes
- * land in one hot buffer per thread; contiguous chunks are decoded straight into the array, with no copy;
- * boxes are decoded into one hot buffer per thread and copied row by row. The codec runs single-threaded
- * per chunk, which is quickest when there are more chunks than threads. It is the same libblosc as LSIO's.
+ * What makes it quick: as many threads as LSIO has workers, taking chunk after chunk; the encoded
+ * bytes land in one hot buffer per thread; contiguous chunks are decoded straight into the array,
+ * with no copy; boxes are decoded into one hot buffer per thread and copied row by row. The codec
+ * runs single-threaded per chunk, which is quickest when there are more chunks than threads. It is
+ * the same libblosc as LSIO's.
  */
 #define _GNU_SOURCE 1
 #include "baseline.h"

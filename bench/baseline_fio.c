@@ -7,8 +7,8 @@
  * several depths and one or two jobs, each tried at three times (fio_tune). Its own figure is taken
  * (bytes over run time), so its start and its end do not count against it.
  *
- * fio 3.33 cannot ask for huge pages itself, and on virtual disks a 256 KiB buffer of 64 scattered pages
- * is read at half the speed of one in a huge page. So glibc is told to give it huge pages.
+ * fio 3.33 cannot ask for huge pages itself, and on virtual disks a 256 KiB buffer of 64 scattered
+ * pages is read at half the speed of one in a huge page. So glibc is told to give it huge pages.
  */
 #define _GNU_SOURCE 1
 #include "baseline.h"
@@ -34,7 +34,8 @@ static char *fio_output(const char *const *argv, const char *dir)
         bench_die("pipe: %s", strerror(errno));
     }
     posix_spawn_file_actions_init(&actions);
-    posix_spawn_file_actions_addchdir_np(&actions, dir); /* fio's paths cannot hold every character */
+    posix_spawn_file_actions_addchdir_np(&actions,
+                                         dir); /* fio's paths cannot hold every character */
     posix_spawn_file_actions_adddup2(&actions, pipes[1], 1);
     posix_spawn_file_actions_addclose(&actions, pipes[0]);
     status = posix_spawnp(&pid, argv[0], &actions, NULL, (char *const *)argv, environ);
@@ -82,12 +83,27 @@ double fio_run(const struct fio_config *config, double seconds, double *cpu_s_pe
     snprintf(jobs, sizeof(jobs), "--numjobs=%u", config->jobs);
     snprintf(runtime, sizeof(runtime), "--runtime=%.0fms", seconds * 1000);
     snprintf(block, sizeof(block), "--bs=%u", config->block_bytes);
-    const char *const argv[] = {"fio", "--name=lsio", names, depth, jobs, runtime, block,
-                                "--thread", "--ioengine=io_uring", "--fixedbufs=1",
-                                "--registerfiles=1", "--direct=1", "--rw=randread",
-                                "--norandommap", "--randrepeat=0", "--time_based",
-                                "--file_service_type=random", "--allow_file_create=0",
-                                "--group_reporting", "--output-format=json", NULL};
+    const char *const argv[] = {"fio",
+                                "--name=lsio",
+                                names,
+                                depth,
+                                jobs,
+                                runtime,
+                                block,
+                                "--thread",
+                                "--ioengine=io_uring",
+                                "--fixedbufs=1",
+                                "--registerfiles=1",
+                                "--direct=1",
+                                "--rw=randread",
+                                "--norandommap",
+                                "--randrepeat=0",
+                                "--time_based",
+                                "--file_service_type=random",
+                                "--allow_file_create=0",
+                                "--group_reporting",
+                                "--output-format=json",
+                                NULL};
     setenv("GLIBC_TUNABLES", "glibc.malloc.hugetlb=1", 0);
     char *text = fio_output(argv, config->files->dir);
     const char *read = strstr(text, "\"read\" :");
@@ -109,7 +125,8 @@ void fio_tune(struct fio_config *config)
     enum { TRIED = sizeof(tried) / sizeof(*tried) };
     double sums[TRIED] = {0};
     unsigned best = 0;
-    for (unsigned turn = 0; turn < 3; turn++) { /* in turn: the device's speed changes by the second */
+    for (unsigned turn = 0; turn < 3;
+         turn++) { /* in turn: the device's speed changes by the second */
         for (unsigned i = 0; i < TRIED; i++) {
             config->depth = tried[i][0];
             config->jobs = tried[i][1];

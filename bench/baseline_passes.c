@@ -2,13 +2,14 @@
 /*
  * baseline_passes.c - the usual way: read everything, then one pass over everything per step.
  *
- * What makes it quick: the read is the bare io_uring loop straight into one registered array; each pass
- * runs on all threads, takes chunks dynamically and uses the same step functions as LSIO's side; bytes are
- * swapped in place, which moves a third less memory than swapping into a second array; the last
- * copy uses the same streaming stores. All memory is there and touched before the clock starts. What it
- * does not do is what is measured: keep a chunk in cache between the steps.
+ * What makes it quick: the read is the bare io_uring loop straight into one registered array; each
+ * pass runs on all threads, takes chunks dynamically and uses the same step functions as LSIO's
+ * side; bytes are swapped in place, which moves a third less memory than swapping into a second
+ * array; the last copy uses the same streaming stores. All memory is there and touched before the
+ * clock starts. What it does not do is what is measured: keep a chunk in cache between the steps.
  */
 #include "baseline.h"
+#include "lsio/stages.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -45,8 +46,8 @@ struct passes *passes_create(struct bench_pool *pool, const struct bench_files *
     passes->items = items;
     passes->count = count;
     passes->array = array;
-    struct bare_config config = {.fds = files->fds, .fd_count = files->count, .array = array,
-                                 .array_bytes = array_bytes};
+    struct bare_config config = {
+        .fds = files->fds, .fd_count = files->count, .array = array, .array_bytes = array_bytes};
     bare_loop_tune(pool, &config, reads, count, BENCH_WALL, false);
     passes->loop = bare_loop_create(pool, &config);
     return passes;
@@ -70,7 +71,7 @@ static void verify_lane(void *data, unsigned thread)
             const uint8_t *bytes = passes->array + item->place;
             uint32_t want;
             memcpy(&want, bytes + item->payload_bytes, 4);
-            if (kernel_crc32c(bytes, item->payload_bytes) != want) {
+            if (lsio_crc32c(0, bytes, item->payload_bytes) != want) {
                 bench_die("baseline: a chunk is corrupt");
             }
         }

@@ -3,8 +3,8 @@
  * baseline_small.c - many small files by the three system calls that it takes.
  *
  * What makes it quick: openat() below an open root (no long path to walk), no fstat (the size is
- * known), one hot buffer per thread, threads that exist already and take files in runs. Files of one
- * directory lie next to each other in the list, so their lookups share what is hot.
+ * known), one hot buffer per thread, threads that exist already and take files in runs. Files of
+ * one directory lie next to each other in the list, so their lookups share what is hot.
  */
 #define _GNU_SOURCE 1
 #include "baseline.h"

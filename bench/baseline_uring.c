@@ -2,11 +2,12 @@
 /*
  * baseline_uring.c - a bare io_uring loop: the least that reading a list of ranges can cost.
  *
- * What makes it quick: one ring per thread, made on that thread (SINGLE_ISSUER, DEFER_TASKRUN), with
- * its own descriptor registered; registered files; buffers registered in one piece, in huge pages,
- * used in LIFO order so that the next read lands in the memory that is hottest; threads that live as
- * long as the loop; items shared out dynamically. In cached files all reads of a submit are there when
- * it returns, so depth means batch size there. The best depth is found by bare_loop_tune().
+ * What makes it quick: one ring per thread, made on that thread (SINGLE_ISSUER, DEFER_TASKRUN),
+ * with its own descriptor registered; registered files; buffers registered in one piece, in huge
+ * pages, used in LIFO order so that the next read lands in the memory that is hottest; threads that
+ * live as long as the loop; items shared out dynamically. In cached files all reads of a submit are
+ * there when it returns, so depth means batch size there. The best depth is found by
+ * bare_loop_tune().
  */
 #define _GNU_SOURCE 1
 #include "baseline.h"
@@ -249,11 +250,11 @@ void bare_loop_tune(struct bench_pool *pool, struct bare_config *config,
                     const struct bare_item *items, size_t count, enum bench_metric metric,
                     bool direct)
 {
-    static const struct tuning cached[] = {{1, 0, 0, 0}, {2, 0, 0, 0}, {4, 0, 0, 0}, {8, 0, 0, 0},
+    static const struct tuning cached[] = {{1, 0, 0, 0},  {2, 0, 0, 0},  {4, 0, 0, 0}, {8, 0, 0, 0},
                                            {16, 0, 0, 0}, {32, 0, 0, 0}, {64, 0, 0, 0}};
-    static const struct tuning device[] = {{4, 1, 0, 0}, {8, 1, 0, 0}, {8, 4, 0, 0}, {16, 1, 0, 0},
-                                           {16, 4, 0, 0}, {16, 8, 0, 0}, {32, 1, 0, 0},
-                                           {32, 8, 0, 0}, {32, 16, 0, 0}};
+    static const struct tuning device[] = {{4, 1, 0, 0},  {8, 1, 0, 0},  {8, 4, 0, 0},
+                                           {16, 1, 0, 0}, {16, 4, 0, 0}, {16, 8, 0, 0},
+                                           {32, 1, 0, 0}, {32, 8, 0, 0}, {32, 16, 0, 0}};
     struct tuning tried[16];
     unsigned n = direct ? sizeof(device) / sizeof(*device) : sizeof(cached) / sizeof(*cached);
     double best_wall = 1e9;
@@ -274,8 +275,9 @@ void bare_loop_tune(struct bench_pool *pool, struct bare_config *config,
     }
     config->depth = tried[best].depth;
     config->wait = tried[best].wait;
-    bench_note("bare io_uring loop: best of %u settings is depth %u, wait %u (%.2f us wall, %.2f us "
-               "CPU per read, %u threads)",
-               n, config->depth, config->wait, tried[best].wall_s * 1e6, tried[best].cpu_s * 1e6,
-               bench_pool_threads(pool));
+    bench_note(
+        "bare io_uring loop: best of %u settings is depth %u, wait %u (%.2f us wall, %.2f us "
+        "CPU per read, %u threads)",
+        n, config->depth, config->wait, tried[best].wall_s * 1e6, tried[best].cpu_s * 1e6,
+        bench_pool_threads(pool));
 }

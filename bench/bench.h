@@ -4,9 +4,10 @@
  * baselines, and the runner that sets LSIO beside a baseline.
  *
  * How a comparison is run. A "side" is one contender with a function that does a fixed amount of
- * work. bench_run() lets all sides work in turn, `pairs` times, turning the order each time, and with
- * the files warmed or dropped before each. A noisy neighbour then hits both sides of a pair alike, and
- * the median of the pair ratios is what is reported, with the lowest and the highest pair in brackets.
+ * work. bench_run() lets all sides work in turn, `pairs` times, turning the order each time, and
+ * with the files warmed or dropped before each. A noisy neighbour then hits both sides of a pair
+ * alike, and the median of the pair ratios is what is reported, with the lowest and the highest
+ * pair in brackets.
  *
  * Errors end the program (bench_die): a benchmark that could not do its work has no figure.
  */
@@ -20,18 +21,18 @@
 
 #include "lsio/lsio.h"
 
-#define BENCH_GIB (1024.0 * 1024.0 * 1024.0)
-#define BENCH_PAGE 4096u
+#define BENCH_GIB         (1024.0 * 1024.0 * 1024.0)
+#define BENCH_PAGE        4096u
 #define BENCH_THREADS_MAX 256u
 
 /* ----------------------------------------------------------------------- program, numbers -- */
 
 struct bench_options {
-    const char *dir;   /* where data files are kept */
-    const char *loop;  /* lsio_config.loop */
-    unsigned pairs;    /* 0: the benchmark's own default */
-    unsigned workers;  /* LSIO's workers and the baselines' threads */
-    double seconds;    /* of one timed half, at least; 0: the benchmark's own default */
+    const char *dir;  /* where data files are kept */
+    const char *loop; /* lsio_config.loop */
+    unsigned pairs;   /* 0: the benchmark's own default */
+    unsigned workers; /* LSIO's workers and the baselines' threads */
+    double seconds;   /* of one timed half, at least; 0: the benchmark's own default */
     bool json;
 };
 
@@ -41,8 +42,8 @@ void bench_note(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* Ends the program with LSIO's sentence if `status` is negative. */
 void bench_check(int status, const char *what);
 
-double bench_now(void);      /* seconds, monotonic */
-double bench_cpu(void);      /* user and system seconds of this process, all threads */
+double bench_now(void); /* seconds, monotonic */
+double bench_cpu(void); /* user and system seconds of this process, all threads */
 double bench_median(const double *values, unsigned count);
 uint64_t bench_random(uint64_t *state); /* splitmix64 */
 void bench_shuffle(void *items, size_t count, size_t item_bytes, uint64_t seed);
@@ -61,10 +62,10 @@ void bench_touch(void *memory, size_t bytes); /* writes one byte per page; conte
 /* Files of one data set, all open. */
 struct bench_files {
     unsigned count;
-    uint64_t file_bytes;   /* of the largest */
-    int *fds;              /* O_RDONLY */
+    uint64_t file_bytes; /* of the largest */
+    int *fds;            /* O_RDONLY */
     uint64_t *sizes;
-    char **keys;           /* below dir */
+    char **keys; /* below dir */
     char dir[512];
 };
 
@@ -74,7 +75,8 @@ typedef void bench_fill_fn(uint8_t *bytes, uint64_t length, unsigned file, void 
  * `fill` NULL: pseudo-random bytes. */
 void bench_files_open(struct bench_files *files, const char *dir, const char *set, unsigned count,
                       uint64_t file_bytes, bench_fill_fn *fill, void *data);
-/* Opens files that exist, whatever their sizes: keys are dir/set/<index>.bin. False if one is missing. */
+/* Opens files that exist, whatever their sizes: keys are dir/set/<index>.bin. False if one is
+ * missing. */
 bool bench_files_exist(struct bench_files *files, const char *dir, const char *set, unsigned count);
 void bench_file_write(const char *path, const void *bytes, uint64_t length);
 void bench_files_close(struct bench_files *files);
@@ -162,12 +164,12 @@ enum bench_metric { BENCH_WALL, BENCH_CPU };
 
 struct bench_report {
     const char *name;
-    const char *unit;    /* of the amount per second (wall), or seconds per amount (cpu) */
+    const char *unit; /* of the amount per second (wall), or seconds per amount (cpu) */
     enum bench_metric metric;
-    bool inverse;        /* print LSIO's cost / the baseline's: smaller is better */
-    double scale;        /* shown values are multiplied by it; 0: 1 */
-    double threshold;    /* 0: none; for JSON */
-    const char *remark;  /* JSON only; may be NULL */
+    bool inverse;       /* print LSIO's cost / the baseline's: smaller is better */
+    double scale;       /* shown values are multiplied by it; 0: 1 */
+    double threshold;   /* 0: none; for JSON */
+    const char *remark; /* JSON only; may be NULL */
 };
 
 /* Prints the line for two sides of a trial that was run. */

@@ -25,8 +25,11 @@ struct lsio_chain *chain_crc_swap_user(struct lsio_context *context, lsio_stage_
 {
     struct lsio_stage stages[3] = {0};
     crc_and_swap(stages);
-    stages[2] = (struct lsio_stage){.struct_bytes = sizeof(stages[2]), .name = "user", .run = run,
-                                    .user = user, .flags = LSIO_STAGE_READS_ONLY};
+    stages[2] = (struct lsio_stage){.struct_bytes = sizeof(stages[2]),
+                                    .name = "user",
+                                    .run = run,
+                                    .user = user,
+                                    .flags = LSIO_STAGE_READS_ONLY};
     return chain_make(context, stages, 3);
 }
 
@@ -60,8 +63,11 @@ static int consume(struct lsio_call *call)
 
 struct lsio_stage chain_consume(struct bench_sums *sums)
 {
-    return (struct lsio_stage){.struct_bytes = sizeof(struct lsio_stage), .name = "consume",
-                               .run = consume, .user = sums, .flags = LSIO_STAGE_READS_ONLY};
+    return (struct lsio_stage){.struct_bytes = sizeof(struct lsio_stage),
+                               .name = "consume",
+                               .run = consume,
+                               .user = sums,
+                               .flags = LSIO_STAGE_READS_ONLY};
 }
 
 struct lsio_chain *chain_by_name(struct lsio_context *context, const char *name,

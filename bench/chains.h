@@ -9,7 +9,8 @@
 #include "lsio/stages.h"
 
 /* crc32c (verified and stripped), swap of 4-byte words, then `run`, which only reads. */
-struct lsio_chain *chain_crc_swap_user(struct lsio_context *context, lsio_stage_fn *run, void *user);
+struct lsio_chain *chain_crc_swap_user(struct lsio_context *context, lsio_stage_fn *run,
+                                       void *user);
 /* crc32c, swap of 4-byte words, scatter. A chunk's data is its struct lsio_scatter_box. */
 struct lsio_chain *chain_crc_swap_scatter(struct lsio_context *context,
                                           const struct lsio_scatter_options *scatter);

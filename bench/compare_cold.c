@@ -2,13 +2,14 @@
 /*
  * compare_cold.c - cold-256k against fio, cold-256k-cpu against the bare loop: uncached files.
  *
- * Measures whether LSIO keeps the device as busy as the best pure I/O program, and what CPU it spends.
- * Each LSIO half reads the 50 files (7,600 distinct, non-adjacent chunks of 256 KiB, in random order)
- * as often as 3 s need, one blocking call after the other, so the run-out at the end of each call counts
- * against it; fio runs for 3 s without such ends. All files are dropped from the page cache before each half,
- * and O_DIRECT leaves none there. `direct=auto` chooses O_DIRECT when a batch's cold bytes exceed what
- * the page cache may hold; the benchmark sets lsio_config.cache_bytes to 64 MiB to be in that case on
- * every machine, and checks the statistics for it.
+ * Measures whether LSIO keeps the device as busy as the best pure I/O program, and what CPU it
+ * spends. Each LSIO half reads the 50 files (7,600 distinct, non-adjacent chunks of 256 KiB, in
+ * random order) as often as 3 s need, one blocking call after the other, so the run-out at the end
+ * of each call counts against it; fio runs for 3 s without such ends. All files are dropped from
+ * the page cache before each half, and O_DIRECT leaves none there. `direct=auto` chooses O_DIRECT
+ * when a batch's cold bytes exceed what the page cache may hold; the benchmark sets
+ * lsio_config.cache_bytes to 64 MiB to be in that case on every machine, and checks the statistics
+ * for it.
  */
 #define _GNU_SOURCE 1
 #include "reads.h"
@@ -16,7 +17,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define KIB 1024u
+#define KIB              1024u
 #define AUTO_CACHE_BYTES ((uint64_t)64 << 20)
 
 struct fio_side {
@@ -96,8 +97,11 @@ static void cold_256k(const struct bench_options *options)
     direct_check(&automatic, "direct=auto");
     bench_note("cold-256k-auto: lsio_config.cache_bytes was set to 64 MiB; a batch has %.2f GiB",
                reads.amount_per_round);
-    struct bench_report report = {.name = "cold-256k", .unit = "GiB/s", .metric = BENCH_WALL,
-                                  .threshold = 0.92, .remark = "direct=on"};
+    struct bench_report report = {.name = "cold-256k",
+                                  .unit = "GiB/s",
+                                  .metric = BENCH_WALL,
+                                  .threshold = 0.92,
+                                  .remark = "direct=on"};
     bench_report(options, &report, &trial, 0, 2);
     report.name = "cold-256k-auto";
     report.remark = "direct=auto with lsio_config.cache_bytes = 64 MiB";
@@ -131,8 +135,11 @@ static void cold_256k_cpu(const struct bench_options *options)
     bench_run(&trial);
     bench_expect_single(on.lsio.context, &before, "cold-256k-cpu");
     direct_check(&on, "direct=on");
-    const struct bench_report report = {.name = "cold-256k-cpu", .unit = "cpu_s/GiB",
-                                        .metric = BENCH_CPU, .inverse = true, .threshold = 1.3,
+    const struct bench_report report = {.name = "cold-256k-cpu",
+                                        .unit = "cpu_s/GiB",
+                                        .metric = BENCH_CPU,
+                                        .inverse = true,
+                                        .threshold = 1.3,
                                         .remark = "ratio is LSIO / baseline: smaller is better"};
     bench_report(options, &report, &trial, 0, 1);
     reads_lsio_close(&on.lsio);
@@ -141,8 +148,9 @@ static void cold_256k_cpu(const struct bench_options *options)
 }
 
 const struct bench_compare bench_cold_compares[] = {
-    {"cold-256k", "uncached random 256 KiB of 50 files, direct=on, and direct=auto as "
-                  "cold-256k-auto; fio at its best depth; wall",
+    {"cold-256k",
+     "uncached random 256 KiB of 50 files, direct=on, and direct=auto as "
+     "cold-256k-auto; fio at its best depth; wall",
      ">= 0.92", cold_256k},
     {"cold-256k-cpu", "the same, CPU per GiB, LSIO / bare O_DIRECT io_uring loop", "<= 1.3",
      cold_256k_cpu},

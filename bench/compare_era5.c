@@ -2,12 +2,12 @@
 /*
  * compare_era5.c - quickstart, quickstart-boxes: a Zarr-like array read, decoded and merged.
  *
- * The array is 64 x 721 x 1440 float32 (64 time steps of a global quarter-degree grid): smooth waves with a
- * little small-scale noise, rounded to 9 mantissa bits as archived fields often are, blosc (lz4, byte
- * shuffle), one file per chunk, all in the page cache. quickstart has one chunk per time step, which is
- * contiguous in the array; quickstart-boxes has chunks of 8 x 103 x 180. Both sides write the same array,
- * learn each file's size from the file, and use the same libblosc. See baseline_era5.c for what makes the
- * baseline quick.
+ * The array is 64 x 721 x 1440 float32 (64 time steps of a global quarter-degree grid): smooth
+ * waves with a little small-scale noise, rounded to 9 mantissa bits as archived fields often are,
+ * blosc (lz4, byte shuffle), one file per chunk, all in the page cache. quickstart has one chunk
+ * per time step, which is contiguous in the array; quickstart-boxes has chunks of 8 x 103 x 180.
+ * Both sides write the same array, learn each file's size from the file, and use the same libblosc.
+ * See baseline_era5.c for what makes the baseline quick.
  */
 #define _GNU_SOURCE 1
 #include "baseline.h"
@@ -24,10 +24,10 @@
 #include <blosc.h>
 #endif
 
-#define TIMES 64u
-#define LATS 721u
-#define LONS 1440u
-#define WAVES 6u
+#define TIMES       64u
+#define LATS        721u
+#define LONS        1440u
+#define WAVES       6u
 #define FIELD_COUNT ((size_t)LATS * LONS)
 #define ARRAY_BYTES ((size_t)TIMES * FIELD_COUNT * sizeof(float))
 
@@ -93,8 +93,8 @@ static size_t chunk_bytes(const struct shape *shape)
 
 #ifdef LSIO_HAVE_BLOSC
 
-static void chunk_write(const struct shape *shape, const float *array, unsigned i,
-                        const char *path, void *raw, void *encoded)
+static void chunk_write(const struct shape *shape, const float *array, unsigned i, const char *path,
+                        void *raw, void *encoded)
 {
     uint8_t *out = raw;
     const float *from = array + chunk_first(shape, i);
@@ -216,8 +216,8 @@ static void era5_open_lsio(struct era5 *era5, const struct bench_options *option
     }
     for (unsigned i = 0; i < shape->files; i++) {
         era5->places[i].dst = era5->array + chunk_first(shape, i);
-        era5->chunks[i] = (struct lsio_chunk){.object = i, .length = LSIO_TO_END,
-                                              .data = &era5->places[i]};
+        era5->chunks[i] =
+            (struct lsio_chunk){.object = i, .length = LSIO_TO_END, .data = &era5->places[i]};
     }
 }
 
@@ -240,7 +240,8 @@ static void era5_open(struct era5 *era5, const struct bench_options *options,
         bench_die("cannot open %s", options->dir);
     }
     for (unsigned i = 0; i < shape->files; i++) {
-        era5->items[i] = (struct decode_item){era5->files.keys[i], chunk_first(shape, i),
+        era5->items[i] = (struct decode_item){era5->files.keys[i],
+                                              chunk_first(shape, i),
                                               {shape->chunk[0], shape->chunk[1], shape->chunk[2]}};
     }
     const struct decode_set set = {.root = era5->root,
@@ -318,21 +319,22 @@ static void era5_run(const struct bench_options *options, const struct bench_rep
 
 static void quickstart(const struct bench_options *options)
 {
-    const struct bench_report report = {.name = "quickstart", .unit = "GiB/s",
-                                        .metric = BENCH_WALL, .threshold = 0.97};
+    const struct bench_report report = {
+        .name = "quickstart", .unit = "GiB/s", .metric = BENCH_WALL, .threshold = 0.97};
     era5_run(options, &report, &plain);
 }
 
 static void quickstart_boxes(const struct bench_options *options)
 {
-    const struct bench_report report = {.name = "quickstart-boxes", .unit = "GiB/s",
-                                        .metric = BENCH_WALL, .threshold = 1.15};
+    const struct bench_report report = {
+        .name = "quickstart-boxes", .unit = "GiB/s", .metric = BENCH_WALL, .threshold = 1.15};
     era5_run(options, &report, &boxes);
 }
 
 const struct bench_compare bench_era5_compares[] = {
-    {"quickstart", "64 contiguous blosc chunks into one array; a loop that decodes into place; wall",
-     ">= 0.97", quickstart},
+    {"quickstart",
+     "64 contiguous blosc chunks into one array; a loop that decodes into place; wall", ">= 0.97",
+     quickstart},
     {"quickstart-boxes", "448 chunks of 8 x 103 x 180 of the same data; decode and copy; wall",
      ">= 1.15", quickstart_boxes},
     {NULL, NULL, NULL, NULL},

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * compare_fused.c - fused-reduce, fused-scatter: a chunk's whole chain at once, against one pass per step.
+ * compare_fused.c - fused-reduce, fused-scatter: a chunk's whole chain at once, against one pass
+ * per step.
  *
- * Measures LSIO's core idea: that bytes are processed on the core that has just read them, while they
- * are in its cache. Both sides verify a crc32c, swap 32-bit words, and add them up (reduce) or copy them
- * into a strided array with streaming stores (scatter), on as many threads. See baseline_passes.c.
+ * Measures LSIO's core idea: that bytes are processed on the core that has just read them, while
+ * they are in its cache. Both sides verify a crc32c, swap 32-bit words, and add them up (reduce) or
+ * copy them into a strided array with streaming stores (scatter), on as many threads. See
+ * baseline_passes.c.
  */
 #include "fused.h"
 
@@ -59,24 +61,26 @@ static void fused_run(const struct bench_options *options, const struct bench_re
 
 static void fused_reduce(const struct bench_options *options)
 {
-    const struct bench_report report = {.name = "fused-reduce", .unit = "GiB/s",
-                                        .metric = BENCH_WALL, .threshold = 2.2};
+    const struct bench_report report = {
+        .name = "fused-reduce", .unit = "GiB/s", .metric = BENCH_WALL, .threshold = 2.2};
     fused_run(options, &report, false);
 }
 
 static void fused_scatter(const struct bench_options *options)
 {
-    const struct bench_report report = {.name = "fused-scatter", .unit = "GiB/s",
-                                        .metric = BENCH_WALL, .threshold = 1.6};
+    const struct bench_report report = {
+        .name = "fused-scatter", .unit = "GiB/s", .metric = BENCH_WALL, .threshold = 1.6};
     fused_run(options, &report, true);
 }
 
 const struct bench_compare bench_fused_compares[] = {
-    {"fused-reduce", "crc32c, byteswap, sum of cached 64-256 KiB chunks; read all, then a pass per "
-                     "step; wall",
+    {"fused-reduce",
+     "crc32c, byteswap, sum of cached 64-256 KiB chunks; read all, then a pass per "
+     "step; wall",
      ">= 2.2", fused_reduce},
-    {"fused-scatter", "crc32c, byteswap, strided copy of 256 KiB chunks; the same with the same "
-                      "streaming stores; wall",
+    {"fused-scatter",
+     "crc32c, byteswap, strided copy of 256 KiB chunks; the same with the same "
+     "streaming stores; wall",
      ">= 1.6", fused_scatter},
     {NULL, NULL, NULL, NULL},
 };

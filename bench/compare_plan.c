@@ -2,15 +2,16 @@
 /*
  * compare_plan.c - plan-sorted, plan-shuffled, plan-bytes: the planner on ten million chunks.
  *
- * The ratio that is printed is LSIO's own figure: ns per chunk on one thread, or bytes per chunk. The
- * baseline is a bare walk over the same descriptors (56 bytes each, far more than any cache), which is
- * what their memory alone costs. Slabs have the size that the engine gives them; four are used in turn, as
- * workers hold some while another is planned. Half of the chunks are joined to their neighbour, half are
- * not. plan-shuffled plans two orders, shuffled as a whole (no slab is dense: sorting could not join) and
- * within each slab (all of it must be sorted), and reports the slower.
+ * The ratio that is printed is LSIO's own figure: ns per chunk on one thread, or bytes per chunk.
+ * The baseline is a bare walk over the same descriptors (56 bytes each, far more than any cache),
+ * which is what their memory alone costs. Slabs have the size that the engine gives them; four are
+ * used in turn, as workers hold some while another is planned. Half of the chunks are joined to
+ * their neighbour, half are not. plan-shuffled plans two orders, shuffled as a whole (no slab is
+ * dense: sorting could not join) and within each slab (all of it must be sorted), and reports the
+ * slower.
  *
- * plan-first and plan-bytes go through the public API: the time from lsio_submit_batch() to the first
- * chunk's chain, and by how much the process grows during one lsio_read_batch().
+ * plan-first and plan-bytes go through the public API: the time from lsio_submit_batch() to the
+ * first chunk's chain, and by how much the process grows during one lsio_read_batch().
  */
 #define _GNU_SOURCE 1
 #include "bench.h"
@@ -23,7 +24,7 @@
 #include <unistd.h>
 
 #define PLAN_COUNT ((uint64_t)10000000)
-#define PLAN_SLAB 65536u
+#define PLAN_SLAB  65536u
 #define PLAN_SLABS 4u
 
 struct planning {
@@ -162,8 +163,11 @@ static void plan_measure(const struct bench_options *options, struct planning *p
 static void plan_print(const struct bench_options *options, const char *name, double threshold,
                        const struct plan_figures *figures)
 {
-    const struct bench_report report = {.name = name, .unit = "ns/chunk", .metric = BENCH_WALL,
-                                        .inverse = true, .threshold = threshold};
+    const struct bench_report report = {.name = name,
+                                        .unit = "ns/chunk",
+                                        .metric = BENCH_WALL,
+                                        .inverse = true,
+                                        .threshold = threshold};
     bench_print(options, &report, figures->ns, figures->count,
                 bench_median(figures->ns, figures->count),
                 bench_median(figures->walk, figures->count));
@@ -202,8 +206,10 @@ static void api_open(struct through_api *api, const struct bench_options *option
     api->context = bench_context(options, options->workers, 0);
     api->store = bench_store(api->context, options->dir, NULL, 0);
     api->objects = bench_objects(api->store, &api->files);
-    const struct lsio_stage stage = {.struct_bytes = sizeof(stage), .name = "first",
-                                     .run = first_stage, .user = api,
+    const struct lsio_stage stage = {.struct_bytes = sizeof(stage),
+                                     .name = "first",
+                                     .run = first_stage,
+                                     .user = api,
                                      .flags = LSIO_STAGE_READS_ONLY};
     bench_check(lsio_chain_create(api->context, &stage, 1, &api->chain), "lsio_chain_create");
     api->chunks = bench_alloc(PLAN_COUNT * sizeof(*api->chunks));
@@ -227,9 +233,12 @@ static void api_close(struct through_api *api)
 static struct lsio_request api_request(struct through_api *api, uint64_t count)
 {
     return (struct lsio_request){.struct_bytes = sizeof(struct lsio_request),
-                                 .objects = api->objects, .object_count = api->files.count,
-                                 .chunks = api->chunks, .chunk_count = count,
-                                 .chain = api->chain, .flags = LSIO_BORROW};
+                                 .objects = api->objects,
+                                 .object_count = api->files.count,
+                                 .chunks = api->chunks,
+                                 .chunk_count = count,
+                                 .chain = api->chain,
+                                 .flags = LSIO_BORROW};
 }
 
 static void plan_first(const struct bench_options *options, struct through_api *api)
@@ -249,8 +258,11 @@ static void plan_first(const struct bench_options *options, struct through_api *
         bench_check(lsio_batch_wait(batch, LSIO_FOREVER, NULL), "lsio_batch_wait");
         bench_check(lsio_batch_destroy(batch), "lsio_batch_destroy");
     }
-    const struct bench_report report = {.name = "plan-first", .unit = "ms", .metric = BENCH_WALL,
-                                        .inverse = true, .threshold = 2,
+    const struct bench_report report = {.name = "plan-first",
+                                        .unit = "ms",
+                                        .metric = BENCH_WALL,
+                                        .inverse = true,
+                                        .threshold = 2,
                                         .remark = "submit of 10 million chunks to the first chain"};
     bench_print(options, &report, ms, 5, bench_median(ms, 5), 0);
 }
@@ -319,7 +331,8 @@ static void plan_bytes(const struct bench_options *options)
     double bytes[3];
     api_open(&api, options);
     struct lsio_request request = api_request(&api, 2000);
-    bench_check(lsio_read_batch(api.context, &request), "plan-bytes"); /* touches the data buffers */
+    bench_check(lsio_read_batch(api.context, &request),
+                "plan-bytes"); /* touches the data buffers */
     request.chunk_count = PLAN_COUNT;
     for (unsigned i = 0; i < 3; i++) {
         resident_peak_reset();
@@ -332,8 +345,11 @@ static void plan_bytes(const struct bench_options *options)
                "a slab of %u chunks has %.1f bytes per chunk",
                bytes[0], bytes[1], bytes[2], PLAN_SLAB,
                (double)plan_slab_bytes(PLAN_SLAB) / PLAN_SLAB);
-    const struct bench_report report = {.name = "plan-bytes", .unit = "bytes/chunk",
-                                        .metric = BENCH_WALL, .inverse = true, .threshold = 16,
+    const struct bench_report report = {.name = "plan-bytes",
+                                        .unit = "bytes/chunk",
+                                        .metric = BENCH_WALL,
+                                        .inverse = true,
+                                        .threshold = 16,
                                         .remark = "resident growth during the first read of 10 "
                                                   "million chunks in order"};
     bench_print(options, &report, bytes, 1, bytes[0], sizeof(struct lsio_chunk));
@@ -341,8 +357,9 @@ static void plan_bytes(const struct bench_options *options)
 }
 
 const struct bench_compare bench_plan_compares[] = {
-    {"plan-sorted", "ns per chunk to plan 10 million chunks in order; and, as plan-first, ms to the "
-                    "first chain (<= 2)",
+    {"plan-sorted",
+     "ns per chunk to plan 10 million chunks in order; and, as plan-first, ms to the "
+     "first chain (<= 2)",
      "<= 40", plan_sorted},
     {"plan-shuffled", "the same, shuffled", "<= 150", plan_shuffled},
     {"plan-bytes", "growth of the process per chunk while it reads 10 million in order", "<= 16",

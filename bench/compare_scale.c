@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * compare_scale.c - scale: what a second worker adds, over what a second thread adds to the bare loop.
+ * compare_scale.c - scale: what a second worker adds, over what a second thread adds to the bare
+ * loop.
  *
- * Measures contention inside LSIO. The machine's own limits (shared cache, memory, a hyperthread that is no
- * core) slow both sides alike and cancel out. Each turn has four halves: LSIO with one and with two
- * workers, the bare loop with one and with two threads. Two lines, for warm-256k and for fused-reduce
- * (there the bare loop does the three steps by hand on each hot buffer), then the lower one as `scale`.
+ * Measures contention inside LSIO. The machine's own limits (shared cache, memory, a hyperthread
+ * that is no core) slow both sides alike and cancel out. Each turn has four halves: LSIO with one
+ * and with two workers, the bare loop with one and with two threads. Two lines, for warm-256k and
+ * for fused-reduce (there the bare loop does the three steps by hand on each hot buffer), then the
+ * lower one as `scale`.
  */
 #include "fused.h"
 #include "reads.h"
@@ -42,8 +44,8 @@ static void scale_measure(const struct bench_options *options, const char *name,
     }
     result->lsio = bench_median(lsio, trial->pairs);
     result->bare = bench_median(bare, trial->pairs);
-    const struct bench_report report = {.name = name, .unit = "speedup", .metric = BENCH_WALL,
-                                        .threshold = 0.95};
+    const struct bench_report report = {
+        .name = name, .unit = "speedup", .metric = BENCH_WALL, .threshold = 0.95};
     bench_print(options, &report, result->ratios, result->count, result->lsio, result->bare);
 }
 
@@ -104,15 +106,18 @@ static void scale_run(const struct bench_options *options)
     bool warm_lower =
         bench_median(warm.ratios, warm.count) <= bench_median(fused.ratios, fused.count);
     const struct scale_result *lower = warm_lower ? &warm : &fused;
-    const struct bench_report report = {.name = "scale", .unit = "speedup", .metric = BENCH_WALL,
+    const struct bench_report report = {.name = "scale",
+                                        .unit = "speedup",
+                                        .metric = BENCH_WALL,
                                         .threshold = 0.95,
                                         .remark = "the lower of the two lines before it"};
     bench_print(options, &report, lower->ratios, lower->count, lower->lsio, lower->bare);
 }
 
 const struct bench_compare bench_scale_compares[] = {
-    {"scale", "speed-up from 1 to 2 workers, over the bare loop's own; warm-256k and fused-reduce, "
-              "then the lower",
+    {"scale",
+     "speed-up from 1 to 2 workers, over the bare loop's own; warm-256k and fused-reduce, "
+     "then the lower",
      ">= 0.95", scale_run},
     {NULL, NULL, NULL, NULL},
 };

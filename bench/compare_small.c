@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * compare_small.c - small-files-warm, small-files-cold: 100,000 whole files of 4 KiB in nested
- * directories (100 x 10 directories of 100 files), against openat + pread + close on as many threads.
+ * directories (100 x 10 directories of 100 files), against openat + pread + close on as many
+ * threads.
  *
- * Measures the cost of opening many objects. Both sides get the same list in the same order (by name),
- * read into hot buffers, and pass each file to the same consuming function. Cold: the files' data is
- * dropped before each half, on both sides alike; names and inodes stay cached, as the page cache is all
- * that an ordinary user can drop. LSIO is told the range (0, 4096), and no sizes.
+ * Measures the cost of opening many objects. Both sides get the same list in the same order (by
+ * name), read into hot buffers, and pass each file to the same consuming function. Cold: the files'
+ * data is dropped before each half, on both sides alike; names and inodes stay cached, as the page
+ * cache is all that an ordinary user can drop. LSIO is told the range (0, 4096), and no sizes.
  */
 #define _GNU_SOURCE 1
 #include "baseline.h"
@@ -20,8 +21,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define SMALL_COUNT 100000u
-#define SMALL_BYTES 4096u
+#define SMALL_COUNT   100000u
+#define SMALL_BYTES   4096u
 #define SMALL_PER_DIR 100u
 
 struct small {
@@ -103,8 +104,8 @@ static void small_open(struct small *small, const struct bench_options *options)
     const struct lsio_stage stage = chain_consume(&small->sums);
     bench_check(lsio_chain_create(small->context, &stage, 1, &small->chain), "lsio_chain_create");
     for (unsigned i = 0; i < SMALL_COUNT; i++) {
-        small->objects[i] = (struct lsio_object){small->store, small->keys[i], LSIO_SIZE_UNKNOWN,
-                                                 NULL};
+        small->objects[i] =
+            (struct lsio_object){small->store, small->keys[i], LSIO_SIZE_UNKNOWN, NULL};
         small->chunks[i] = (struct lsio_chunk){.object = i, .length = SMALL_BYTES};
     }
 }
@@ -189,7 +190,9 @@ static void small_run(const struct bench_options *options, const struct bench_re
         .sides = {{"lsio", small_lsio_run, &small, 1},
                   {"open+pread+close", small_baseline_run, &small, 1}},
         .side_count = 2,
-        .pairs = options->pairs > 0 ? options->pairs : cold ? 5 : 9,
+        .pairs = options->pairs > 0 ? options->pairs
+                 : cold             ? 5
+                                    : 9,
         .prepare = cold ? prepare_cold : prepare_warm,
         .prepare_state = &small,
     };
@@ -205,22 +208,29 @@ static void small_run(const struct bench_options *options, const struct bench_re
 
 static void small_files_warm(const struct bench_options *options)
 {
-    const struct bench_report report = {.name = "small-files-warm", .unit = "kfiles/s",
-                                        .metric = BENCH_WALL, .scale = 1e-3, .threshold = 0.95};
+    const struct bench_report report = {.name = "small-files-warm",
+                                        .unit = "kfiles/s",
+                                        .metric = BENCH_WALL,
+                                        .scale = 1e-3,
+                                        .threshold = 0.95};
     small_run(options, &report, false);
 }
 
 static void small_files_cold(const struct bench_options *options)
 {
-    const struct bench_report report = {.name = "small-files-cold", .unit = "kfiles/s",
-                                        .metric = BENCH_WALL, .scale = 1e-3, .threshold = 2.5};
+    const struct bench_report report = {.name = "small-files-cold",
+                                        .unit = "kfiles/s",
+                                        .metric = BENCH_WALL,
+                                        .scale = 1e-3,
+                                        .threshold = 2.5};
     small_run(options, &report, true);
 }
 
 const struct bench_compare bench_small_compares[] = {
-    {"small-files-warm", "100,000 cached files of 4 KiB; openat+pread+close on as many threads; wall",
-     ">= 0.95", small_files_warm},
-    {"small-files-cold", "the same, their data dropped from the page cache before each run", ">= 2.5",
-     small_files_cold},
+    {"small-files-warm",
+     "100,000 cached files of 4 KiB; openat+pread+close on as many threads; wall", ">= 0.95",
+     small_files_warm},
+    {"small-files-cold", "the same, their data dropped from the page cache before each run",
+     ">= 2.5", small_files_cold},
     {NULL, NULL, NULL, NULL},
 };

@@ -2,9 +2,10 @@
 /*
  * compare_warm.c - warm-4k, warm-256k, warm-256k-dst, tiny: cached files against the bare loop.
  *
- * Measures what LSIO adds to the kernel's own work when nothing waits: validation, planning, claiming,
- * dispatch, chain. The baseline is the bare io_uring loop at its best depth (tiny: pread), on the same
- * ranges in the same order, see reads.c. Files are checked to be in the page cache before each half.
+ * Measures what LSIO adds to the kernel's own work when nothing waits: validation, planning,
+ * claiming, dispatch, chain. The baseline is the bare io_uring loop at its best depth (tiny:
+ * pread), on the same ranges in the same order, see reads.c. Files are checked to be in the page
+ * cache before each half.
  */
 #define _GNU_SOURCE 1
 #include "reads.h"
@@ -54,23 +55,26 @@ static void warm_run(const struct bench_options *options, const struct bench_rep
 
 static void warm_4k(const struct bench_options *options)
 {
-    const struct bench_report report = {.name = "warm-4k", .unit = "Mchunks/s",
-                                        .metric = BENCH_WALL, .scale = 1e-6, .threshold = 0.85};
+    const struct bench_report report = {.name = "warm-4k",
+                                        .unit = "Mchunks/s",
+                                        .metric = BENCH_WALL,
+                                        .scale = 1e-6,
+                                        .threshold = 0.85};
     warm_run(options, &report, 4 * KIB, 8 * KIB, 0, false);
 }
 
 static void warm_256k(const struct bench_options *options)
 {
-    const struct bench_report report = {.name = "warm-256k", .unit = "cpu_s/GiB",
-                                        .metric = BENCH_CPU, .threshold = 0.95};
+    const struct bench_report report = {
+        .name = "warm-256k", .unit = "cpu_s/GiB", .metric = BENCH_CPU, .threshold = 0.95};
     warm_run(options, &report, 256 * KIB, 264 * KIB, 0, false);
 }
 
 /* 3900 chunks: the array stays below 1 GiB, the most that the kernel registers in one piece. */
 static void warm_256k_dst(const struct bench_options *options)
 {
-    const struct bench_report report = {.name = "warm-256k-dst", .unit = "cpu_s/GiB",
-                                        .metric = BENCH_CPU, .threshold = 0.95};
+    const struct bench_report report = {
+        .name = "warm-256k-dst", .unit = "cpu_s/GiB", .metric = BENCH_CPU, .threshold = 0.95};
     warm_run(options, &report, 256 * KIB, 264 * KIB, 3900, true);
 }
 
@@ -154,8 +158,8 @@ static void tiny_run(const struct bench_options *options)
     };
     bench_calibrate(&trial, 0, 2, half_seconds(options, 0.3));
     bench_run(&trial);
-    const struct bench_report report = {.name = "tiny", .unit = "Mcalls/s", .metric = BENCH_WALL,
-                                        .scale = 1e-6, .threshold = 0.35};
+    const struct bench_report report = {
+        .name = "tiny", .unit = "Mcalls/s", .metric = BENCH_WALL, .scale = 1e-6, .threshold = 0.35};
     bench_report(options, &report, &trial, 0, 1);
     reads_lsio_close(&tiny.lsio);
     reads_close(&tiny.reads);
@@ -163,8 +167,8 @@ static void tiny_run(const struct bench_options *options)
 }
 
 const struct bench_compare bench_warm_compares[] = {
-    {"warm-4k", "cached random 4 KiB, consumed in pool buffers; bare io_uring loop; wall", ">= 0.85",
-     warm_4k},
+    {"warm-4k", "cached random 4 KiB, consumed in pool buffers; bare io_uring loop; wall",
+     ">= 0.85", warm_4k},
     {"warm-256k", "the same at 256 KiB; CPU per GiB", ">= 0.95", warm_256k},
     {"warm-256k-dst", "256 KiB into one array, registered on both sides; CPU per GiB", ">= 0.95",
      warm_256k_dst},

@@ -2,8 +2,9 @@
 /*
  * files.c - data files of the benchmarks: made once, then warmed or dropped before each timed half.
  *
- * Whether a file is in the page cache is asked of the kernel (cachestat, else mincore), never assumed:
- * idle page cache can vanish between two runs, and fadvise drops only pages that are clean and unused.
+ * Whether a file is in the page cache is asked of the kernel (cachestat, else mincore), never
+ * assumed: idle page cache can vanish between two runs, and fadvise drops only pages that are clean
+ * and unused.
  */
 #define _GNU_SOURCE 1
 #include "bench.h"
@@ -142,8 +143,8 @@ void bench_files_open(struct bench_files *files, const char *dir, const char *se
         }
         if (content == NULL) {
             content = bench_alloc(file_bytes);
-            bench_note("making %u files of %llu bytes in %s", count,
-                       (unsigned long long)file_bytes, path);
+            bench_note("making %u files of %llu bytes in %s", count, (unsigned long long)file_bytes,
+                       path);
         }
         if (files->fds[i] >= 0) {
             close(files->fds[i]);
@@ -247,7 +248,8 @@ void bench_files_warm(const struct bench_files *files)
 void bench_files_drop(const struct bench_files *files)
 {
     for (unsigned i = 0; i < files->count; i++) {
-        for (unsigned attempt = 0; bench_cached_pages(files->fds[i], files->sizes[i]) > 0; attempt++) {
+        for (unsigned attempt = 0; bench_cached_pages(files->fds[i], files->sizes[i]) > 0;
+             attempt++) {
             if (attempt == 50) {
                 bench_die("%s cannot be dropped from the page cache", files->keys[i]);
             }

@@ -2,8 +2,8 @@
 /*
  * fused.c - the data of fused-* and scale, and what LSIO and the baselines do with it.
  *
- * All sides check the same crc, swap the same words and end in the same sum or the same array; each run is
- * checked for it. The file is in the page cache before each half.
+ * All sides check the same crc, swap the same words and end in the same sum or the same array; each
+ * run is checked for it. The file is in the page cache before each half.
  */
 #define _GNU_SOURCE 1
 #include "fused.h"
@@ -39,7 +39,7 @@ static void fused_fill(uint8_t *bytes, uint64_t length, unsigned file, void *dat
             uint64_t word = bench_random(&state);
             memcpy(record + at, &word, 8);
         }
-        uint32_t crc = kernel_crc32c(record, payload);
+        uint32_t crc = lsio_crc32c(0, record, payload);
         memcpy(record + payload, &crc, 4);
     }
 }
@@ -58,8 +58,8 @@ void fused_open(struct fused *fused, const struct bench_options *options, bool s
     }
     for (size_t i = 0; total < FUSED_BYTES; i++) {
         uint32_t payload = payload_bytes(i, scatter);
-        fused->items[i] = (struct passes_item){.payload_bytes = payload, .offset = end,
-                                               .place = fused->array_bytes};
+        fused->items[i] = (struct passes_item){
+            .payload_bytes = payload, .offset = end, .place = fused->array_bytes};
         fused->chunks[i] = (struct lsio_chunk){.offset = (int64_t)end, .length = payload + 4u};
         end += record_bytes(payload);
         fused->array_bytes += ((uint64_t)payload + 4 + 63) & ~(uint64_t)63;
@@ -77,8 +77,7 @@ void fused_open(struct fused *fused, const struct bench_options *options, bool s
     uint64_t rows = FUSED_SCATTER_BYTES / FUSED_ROW_BYTES;
     for (size_t i = 0; i < fused->count; i++) {
         uint64_t column = i % FUSED_TILES, row = i / FUSED_TILES * rows;
-        fused->items[i].target =
-            fused->target + (row * FUSED_TILES + column) * FUSED_ROW_BYTES;
+        fused->items[i].target = fused->target + (row * FUSED_TILES + column) * FUSED_ROW_BYTES;
         fused->boxes[i].dst = fused->items[i].target;
         fused->chunks[i].data = &fused->boxes[i];
     }
@@ -190,8 +189,7 @@ void fused_passes_close(struct fused_passes *passes)
 
 void fused_passes_run(void *state, unsigned rounds, struct bench_half *half)
 {
-    static const struct passes_geometry geometry = {FUSED_ROW_BYTES,
-                                                    FUSED_TILES * FUSED_ROW_BYTES};
+    static const struct passes_geometry geometry = {FUSED_ROW_BYTES, FUSED_TILES * FUSED_ROW_BYTES};
     struct fused_passes *passes = state;
     uint64_t sum = 0;
     for (unsigned r = 0; r < rounds; r++) {
@@ -205,14 +203,15 @@ void fused_passes_run(void *state, unsigned rounds, struct bench_half *half)
     half->amount = passes->fused->gib_per_round * rounds;
 }
 
-/* ----------------------------------------------------------------------- the bare loop, fused -- */
+/* ----------------------------------------------------------------------- the bare loop, fused --
+ */
 
 static void fused_consume(void *user, unsigned thread, size_t item, uint8_t *bytes)
 {
     struct fused_bare *bare = user;
     uint32_t payload = bare->fused->items[item].payload_bytes, want;
     memcpy(&want, bytes + payload, 4);
-    if (kernel_crc32c(bytes, payload) != want) {
+    if (lsio_crc32c(0, bytes, payload) != want) {
         bench_die("baseline: a chunk is corrupt");
     }
     kernel_byteswap4(bytes, bytes, payload);

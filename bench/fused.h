@@ -2,8 +2,8 @@
 /*
  * fused.h - chunks that are verified, byte-swapped, and then added up or copied into an array.
  *
- * A chunk is a record of one file: big-endian 32-bit words with a crc32c behind them. Records lie at
- * least a page apart.
+ * A chunk is a record of one file: big-endian 32-bit words with a crc32c behind them. Records lie
+ * at least a page apart.
  */
 #ifndef LSIO_BENCH_FUSED_H
 #define LSIO_BENCH_FUSED_H
@@ -11,8 +11,8 @@
 #include "baseline.h"
 #include "chains.h"
 
-#define FUSED_TILES 16u       /* tiles side by side in the target */
-#define FUSED_ROW_BYTES 1024u /* of a tile */
+#define FUSED_TILES         16u   /* tiles side by side in the target */
+#define FUSED_ROW_BYTES     1024u /* of a tile */
 #define FUSED_SCATTER_BYTES (256u * 1024u)
 
 struct fused {

@@ -1,100 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * kernels.c - crc32c, byte swap, sum and streaming copy for the baselines.
+ * kernels.c - byte swap, sum and streaming copy for the baselines.
  *
- * A baseline whose steps are slow would flatter LSIO (or hide what LSIO gains, where memory is not the
- * limit), so these are as quick as LSIO's own: three interleaved streams of the crc32 instruction, and
- * 32-byte vectors. The sum is used by both sides. Other CPUs get plain loops.
+ * A baseline whose steps are slow would flatter LSIO (or hide what LSIO gains, where memory is not
+ * the limit), so these use 32-byte vectors, as LSIO's own do. The sum is used by both sides, and so
+ * is lsio_crc32c(). Other CPUs get plain loops.
  */
 #include "baseline.h"
 
-#include <stdbool.h>
 #include <string.h>
 
 #if defined(__x86_64__) && defined(__GNUC__)
 #define KERNEL_X86 1
 #include <immintrin.h>
 #endif
-
-/* ---------------------------------------------------------------------------------- crc32c -- */
-
-#define CRC_POLYNOMIAL 0x82f63b78u
-#define LANE_BYTES 4096u /* of each of three streams */
-
-static uint32_t crc_bytes[256];
-static uint32_t crc_skip[4][256]; /* what LANE_BYTES zero bytes do to each byte of a crc */
-
-static uint32_t crc_plain(uint32_t crc, const uint8_t *p, size_t n)
-{
-    while (n-- > 0) {
-        crc = crc_bytes[(crc ^ *p++) & 0xff] ^ (crc >> 8);
-    }
-    return crc;
-}
-
-__attribute__((constructor)) static void crc_tables(void)
-{
-    static const uint8_t zeros[LANE_BYTES];
-    for (uint32_t i = 0; i < 256; i++) {
-        uint32_t crc = i;
-        for (int bit = 0; bit < 8; bit++) {
-            crc = (crc >> 1) ^ (crc & 1 ? CRC_POLYNOMIAL : 0);
-        }
-        crc_bytes[i] = crc;
-    }
-    for (uint32_t k = 0; k < 4; k++) {
-        for (uint32_t i = 0; i < 256; i++) {
-            crc_skip[k][i] = crc_plain(i << (8 * k), zeros, LANE_BYTES);
-        }
-    }
-}
-
-#ifdef KERNEL_X86
-
-static uint32_t crc_shift(uint32_t crc)
-{
-    return crc_skip[0][crc & 0xff] ^ crc_skip[1][crc >> 8 & 0xff] ^ crc_skip[2][crc >> 16 & 0xff] ^
-           crc_skip[3][crc >> 24];
-}
-
-__attribute__((target("sse4.2"))) static uint32_t crc_streams(uint32_t crc, const uint8_t *p,
-                                                              size_t n)
-{
-    while (n >= 3 * LANE_BYTES) {
-        uint64_t a = crc, b = 0, c = 0, w[3];
-        for (size_t i = 0; i < LANE_BYTES; i += 8) {
-            memcpy(&w[0], p + i, 8);
-            memcpy(&w[1], p + LANE_BYTES + i, 8);
-            memcpy(&w[2], p + 2 * LANE_BYTES + i, 8);
-            a = _mm_crc32_u64(a, w[0]);
-            b = _mm_crc32_u64(b, w[1]);
-            c = _mm_crc32_u64(c, w[2]);
-        }
-        crc = crc_shift(crc_shift((uint32_t)a) ^ (uint32_t)b) ^ (uint32_t)c;
-        p += 3 * LANE_BYTES;
-        n -= 3 * LANE_BYTES;
-    }
-    uint64_t rest = crc, word;
-    for (; n >= 8; p += 8, n -= 8) {
-        memcpy(&word, p, 8);
-        rest = _mm_crc32_u64(rest, word);
-    }
-    return crc_plain((uint32_t)rest, p, n);
-}
-
-#endif
-
-uint32_t kernel_crc32c(const void *bytes, size_t length)
-{
-#ifdef KERNEL_X86
-    if (__builtin_cpu_supports("sse4.2")) {
-        return ~crc_streams(~0u, bytes, length);
-    }
-#endif
-    return ~crc_plain(~0u, bytes, length);
-}
-
-/* -------------------------------------------------------------------------- swap, sum, copy -- */
 
 static void swap_plain(uint8_t *out, const uint8_t *in, size_t length)
 {
@@ -111,8 +30,8 @@ static void swap_plain(uint8_t *out, const uint8_t *in, size_t length)
 __attribute__((target("avx2"))) static size_t swap_vectors(uint8_t *out, const uint8_t *in,
                                                            size_t length)
 {
-    const __m256i order = _mm256_setr_epi8(3, 2, 1, 0, 7, 6, 5, 4, 11, 10, 9, 8, 15, 14, 13, 12, 3, 2,
-                                           1, 0, 7, 6, 5, 4, 11, 10, 9, 8, 15, 14, 13, 12);
+    const __m256i order = _mm256_setr_epi8(3, 2, 1, 0, 7, 6, 5, 4, 11, 10, 9, 8, 15, 14, 13, 12, 3,
+                                           2, 1, 0, 7, 6, 5, 4, 11, 10, 9, 8, 15, 14, 13, 12);
     size_t i = 0;
     for (; i + 64 <= length; i += 64) {
         __m256i a = _mm256_loadu_si256((const __m256i *)(const void *)(in + i));

@@ -23,7 +23,8 @@ static void usage(FILE *out)
           "       lsio-bench compare NAME... | all [options]\n"
           "       lsio-bench compare --list\n"
           "options of compare:\n"
-          "  --dir DIR      data files, made once and kept, about 4 GB (default: $TMPDIR or /var/tmp, "
+          "  --dir DIR      data files, made once and kept, about 4 GB (default: $TMPDIR or "
+          "/var/tmp, "
           "/lsio-bench)\n"
           "  --pairs N      pairs of runs, at most 99 (default: 5 or 9)\n"
           "  --workers N    LSIO's workers and the baselines' threads (default: 2)\n"
@@ -32,7 +33,8 @@ static void usage(FILE *out)
           "  --json         one JSON object per line instead of text\n"
           "Output: NAME ratio=R [lowest-highest pair] lsio=X baseline=Y unit=U metric=wall|cpu\n"
           "R is the median over the pairs of baseline cost / LSIO cost: above 1, LSIO is better\n"
-          "(cold-256k-cpu: LSIO / baseline; plan-*: LSIO's own figure). Wall shows rates, cpu costs.\n",
+          "(cold-256k-cpu: LSIO / baseline; plan-*: LSIO's own figure). Wall shows rates, cpu "
+          "costs.\n",
           out);
 }
 
@@ -74,10 +76,14 @@ static unsigned number(const char *text, const char *what, unsigned max)
 int bench_compare_main(int argc, char **argv)
 {
     static const struct option longs[] = {
-        {"json", no_argument, NULL, 'j'},          {"pairs", required_argument, NULL, 'p'},
-        {"dir", required_argument, NULL, 'd'},     {"workers", required_argument, NULL, 'w'},
-        {"seconds", required_argument, NULL, 's'}, {"loop", required_argument, NULL, 'l'},
-        {"list", no_argument, NULL, 'L'},          {"help", no_argument, NULL, 'h'},
+        {"json", no_argument, NULL, 'j'},
+        {"pairs", required_argument, NULL, 'p'},
+        {"dir", required_argument, NULL, 'd'},
+        {"workers", required_argument, NULL, 'w'},
+        {"seconds", required_argument, NULL, 's'},
+        {"loop", required_argument, NULL, 'l'},
+        {"list", no_argument, NULL, 'L'},
+        {"help", no_argument, NULL, 'h'},
         {NULL, 0, NULL, 0},
     };
     struct bench_options options = {.workers = 2};

@@ -2,9 +2,10 @@
 /*
  * pairs.c - lets the sides of a comparison work in turn, and prints what came out.
  *
- * Each turn holds one half per side, and the order is reversed (two sides) or rotated (more) from turn
- * to turn, so that no side always follows the same other one. The ratio of a turn compares halves that
- * lie seconds apart; the median over the turns is reported, with the lowest and the highest.
+ * Each turn holds one half per side, and the order is reversed (two sides) or rotated (more) from
+ * turn to turn, so that no side always follows the same other one. The ratio of a turn compares
+ * halves that lie seconds apart; the median over the turns is reported, with the lowest and the
+ * highest.
  */
 #include "bench.h"
 

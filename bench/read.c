@@ -2,10 +2,10 @@
 /*
  * read.c - lsio-bench read: how quick is LSIO on a user's own storage?
  *
- * Reads `count` chunks of `chunk` bytes from the objects that match, in one request, runs a chain over each
- * and throws the result away, and prints rates, CPU, latencies and what LSIO counted. Bytes land in
- * LSIO's own buffers: nothing is measured but reading and decoding. Caches are left as they are, unless --drop
- * asks to drop the objects' pages first (local stores).
+ * Reads `count` chunks of `chunk` bytes from the objects that match, in one request, runs a chain
+ * over each and throws the result away, and prints rates, CPU, latencies and what LSIO counted.
+ * Bytes land in LSIO's own buffers: nothing is measured but reading and decoding. Caches are left
+ * as they are, unless --drop asks to drop the objects' pages first (local stores).
  */
 #define _GNU_SOURCE 1
 #include "bench.h"
@@ -241,25 +241,28 @@ static void figures_text(const struct read_figures *f)
     printf("latency of reads that were not there at once: p50 %.0f us, p90 %.0f us, p99 %.0f us\n",
            (double)s->latency_ns[0] / 1e3, (double)s->latency_ns[1] / 1e3,
            (double)s->latency_ns[2] / 1e3);
-    printf("operations %llu (direct %llu, joined %llu, inline %llu), read %.3f GiB, wasted %.3f GiB, "
-           "retries %llu\n",
-           (unsigned long long)s->operations, (unsigned long long)s->operations_direct,
-           (unsigned long long)s->operations_joined, (unsigned long long)s->operations_inline,
-           (double)s->bytes_read / BENCH_GIB, (double)s->bytes_wasted / BENCH_GIB,
-           (unsigned long long)s->retries);
-    printf("loop %s (%s), %llu workers, %llu steals, %llu system calls, peak of %.1f MiB in flight\n",
-           s->loop, s->loop_reason, (unsigned long long)s->workers, (unsigned long long)s->steals,
-           (unsigned long long)s->loop_enters, (double)s->memory_bytes_peak / (1 << 20));
+    printf(
+        "operations %llu (direct %llu, joined %llu, inline %llu), read %.3f GiB, wasted %.3f GiB, "
+        "retries %llu\n",
+        (unsigned long long)s->operations, (unsigned long long)s->operations_direct,
+        (unsigned long long)s->operations_joined, (unsigned long long)s->operations_inline,
+        (double)s->bytes_read / BENCH_GIB, (double)s->bytes_wasted / BENCH_GIB,
+        (unsigned long long)s->retries);
+    printf(
+        "loop %s (%s), %llu workers, %llu steals, %llu system calls, peak of %.1f MiB in flight\n",
+        s->loop, s->loop_reason, (unsigned long long)s->workers, (unsigned long long)s->steals,
+        (unsigned long long)s->loop_enters, (double)s->memory_bytes_peak / (1 << 20));
 }
 
 static void figures_json(const struct read_figures *f)
 {
     const struct lsio_stats *s = &f->stats;
-    printf("{\"gib_per_s\": %.4f, \"chunks_per_s\": %.1f, \"cpu_s_per_gib\": %.5f, \"chunks\": %llu, "
-           "\"gib\": %.6f, \"wall_s\": %.6f, \"latency_us\": [%.1f, %.1f, %.1f], ",
-           f->gib / f->wall_s, (double)f->chunks / f->wall_s, f->cpu_s / f->gib,
-           (unsigned long long)f->chunks, f->gib, f->wall_s, (double)s->latency_ns[0] / 1e3,
-           (double)s->latency_ns[1] / 1e3, (double)s->latency_ns[2] / 1e3);
+    printf(
+        "{\"gib_per_s\": %.4f, \"chunks_per_s\": %.1f, \"cpu_s_per_gib\": %.5f, \"chunks\": %llu, "
+        "\"gib\": %.6f, \"wall_s\": %.6f, \"latency_us\": [%.1f, %.1f, %.1f], ",
+        f->gib / f->wall_s, (double)f->chunks / f->wall_s, f->cpu_s / f->gib,
+        (unsigned long long)f->chunks, f->gib, f->wall_s, (double)s->latency_ns[0] / 1e3,
+        (double)s->latency_ns[1] / 1e3, (double)s->latency_ns[2] / 1e3);
     printf("\"operations\": %llu, \"operations_direct\": %llu, \"operations_joined\": %llu, "
            "\"bytes_read\": %llu, \"bytes_wasted\": %llu, \"retries\": %llu, \"steals\": %llu, "
            "\"loop_enters\": %llu, \"loop\": \"%s\", \"workers\": %llu}\n",
@@ -278,8 +281,8 @@ static void read_run(const struct read_options *options)
     if (lsio_context_workers(context) > BENCH_THREADS_MAX) {
         bench_die("use --workers: at most %u", BENCH_THREADS_MAX);
     }
-    struct lsio_store *store = bench_store(context, options->store, options->store_options,
-                                           options->store_option_count);
+    struct lsio_store *store =
+        bench_store(context, options->store, options->store_options, options->store_option_count);
     if (options->keys[0] == '@') {
         keys_file(&list, options->keys + 1);
     } else {
@@ -300,10 +303,14 @@ static void read_run(const struct read_options *options)
     if (options->drop) {
         drop_pages(options, &list);
     }
-    const struct lsio_request request = {.struct_bytes = sizeof(request), .objects = objects,
-                                         .object_count = list.count, .chunks = chunks,
-                                         .chunk_count = count, .results = results,
-                                         .chain = chain, .flags = LSIO_BORROW};
+    const struct lsio_request request = {.struct_bytes = sizeof(request),
+                                         .objects = objects,
+                                         .object_count = list.count,
+                                         .chunks = chunks,
+                                         .chunk_count = count,
+                                         .results = results,
+                                         .chain = chain,
+                                         .flags = LSIO_BORROW};
     struct read_figures figures = {.chunks = count};
     figures.cpu_s = bench_cpu();
     figures.wall_s = bench_now();
@@ -311,7 +318,7 @@ static void read_run(const struct read_options *options)
     figures.wall_s = bench_now() - figures.wall_s;
     figures.cpu_s = bench_cpu() - figures.cpu_s;
     figures.stats = bench_stats(context);
-    figures.gib = (double)figures.stats.bytes_asked / BENCH_GIB;
+    figures.gib = ((double)figures.stats.bytes_asked + 1e-9) / BENCH_GIB; /* never 0 */
     if (options->bench.json) {
         figures_json(&figures);
     } else {
@@ -335,10 +342,12 @@ static void read_run(const struct read_options *options)
 static void read_usage(FILE *out)
 {
     fputs("usage: lsio-bench read --store URL --keys GLOB|@FILE [options]\n"
-          "  --keys GLOB      objects below the store's root: name, or pattern with * ? [] (* matches "
+          "  --keys GLOB      objects below the store's root: name, or pattern with * ? [] (* "
+          "matches "
           "/, too)\n"
           "  --keys @FILE     one key per line (@-: standard input)\n"
-          "  --chunk BYTES    length of a chunk, with K M G; or `all`: whole objects (default: 256K)\n"
+          "  --chunk BYTES    length of a chunk, with K M G; or `all`: whole objects (default: "
+          "256K)\n"
           "  --count N        so many chunks (default: all)\n"
           "  --order seq|random   default: random\n"
           "  --chain NAME     none crc32c zstd lz4 blosc gzip (default: none)\n"
@@ -425,13 +434,20 @@ static bool option_take(struct read_options *options, int c, char *value)
 int bench_read_main(int argc, char **argv)
 {
     static const struct option longs[] = {
-        {"store", required_argument, NULL, 's'},  {"keys", required_argument, NULL, 'k'},
-        {"chunk", required_argument, NULL, 'b'},  {"count", required_argument, NULL, 'n'},
-        {"order", required_argument, NULL, 'o'},  {"chain", required_argument, NULL, 'c'},
-        {"direct", required_argument, NULL, 'd'}, {"profile", required_argument, NULL, 'p'},
-        {"option", required_argument, NULL, 'O'}, {"workers", required_argument, NULL, 'w'},
-        {"loop", required_argument, NULL, 'l'},   {"drop", no_argument, NULL, 'D'},
-        {"json", no_argument, NULL, 'j'},         {"help", no_argument, NULL, 'h'},
+        {"store", required_argument, NULL, 's'},
+        {"keys", required_argument, NULL, 'k'},
+        {"chunk", required_argument, NULL, 'b'},
+        {"count", required_argument, NULL, 'n'},
+        {"order", required_argument, NULL, 'o'},
+        {"chain", required_argument, NULL, 'c'},
+        {"direct", required_argument, NULL, 'd'},
+        {"profile", required_argument, NULL, 'p'},
+        {"option", required_argument, NULL, 'O'},
+        {"workers", required_argument, NULL, 'w'},
+        {"loop", required_argument, NULL, 'l'},
+        {"drop", no_argument, NULL, 'D'},
+        {"json", no_argument, NULL, 'j'},
+        {"help", no_argument, NULL, 'h'},
         {NULL, 0, NULL, 0},
     };
     struct read_options options = {.chunk_bytes = 256u << 10, .random = true, .chain = "none"};

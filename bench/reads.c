@@ -2,10 +2,10 @@
 /*
  * reads.c - LSIO and the bare loop reading the same list of ranges.
  *
- * Why it is fair: same list, same order, same consuming function, same kind of memory (hot buffers on
- * both sides, or one array on both sides, known to the kernel on both sides), as many threads as workers,
- * all made before the clock starts. LSIO's time is that of whole lsio_read_batch() calls, so validating
- * and planning count; the bare loop has its list ready.
+ * Why it is fair: same list, same order, same consuming function, same kind of memory (hot buffers
+ * on both sides, or one array on both sides, known to the kernel on both sides), as many threads as
+ * workers, all made before the clock starts. LSIO's time is that of whole lsio_read_batch() calls,
+ * so validating and planning count; the bare loop has its list ready.
  */
 #define _GNU_SOURCE 1
 #include "reads.h"
@@ -47,9 +47,8 @@ void reads_open(struct reads *reads, const struct bench_options *options, const 
     for (size_t i = 0; i < reads->count; i++) {
         struct bare_item *item = &reads->items[i];
         item->place = (uint64_t)i * chunk_bytes;
-        reads->chunks[i] = (struct lsio_chunk){.object = item->file,
-                                               .offset = (int64_t)item->offset,
-                                               .length = item->bytes};
+        reads->chunks[i] = (struct lsio_chunk){
+            .object = item->file, .offset = (int64_t)item->offset, .length = item->bytes};
         if (with_array) {
             reads->chunks[i].dst = reads->array + item->place;
             reads->chunks[i].dst_bytes = chunk_bytes;

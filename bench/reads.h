@@ -21,10 +21,11 @@ struct reads {
     double amount_per_round; /* GiB, or chunks */
     uint8_t *array;          /* NULL: hot buffers and a consuming function */
     uint64_t array_bytes;
-    uint64_t expected;       /* the sum of a round */
+    uint64_t expected; /* the sum of a round */
 };
 
-/* `step_bytes` > `chunk_bytes`: from one range to the next; `limit`: at most so many ranges (0: all). */
+/* `step_bytes` > `chunk_bytes`: from one range to the next; `limit`: at most so many ranges (0:
+ * all). */
 void reads_open(struct reads *reads, const struct bench_options *options, const char *name,
                 uint32_t chunk_bytes, uint32_t step_bytes, size_t limit, bool with_array);
 void reads_close(struct reads *reads);

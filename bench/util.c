@@ -2,9 +2,10 @@
 /*
  * util.c - clocks, numbers, memory and the thread pool of the benchmarks.
  *
- * Memory is mapped with 2 MiB alignment, in huge pages where the kernel gives them, and touched before
- * use: on a virtual machine a first touch costs more than the read that it would be part of. The pool
- * hands out work under a mutex once per run; a run is milliseconds long, so its cost does not show.
+ * Memory is mapped with 2 MiB alignment, in huge pages where the kernel gives them, and touched
+ * before use: on a virtual machine a first touch costs more than the read that it would be part of.
+ * The pool hands out work under a mutex once per run; a run is milliseconds long, so its cost does
+ * not show.
  */
 #define _GNU_SOURCE 1
 #include "bench.h"

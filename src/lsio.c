@@ -300,8 +300,11 @@ int lsio_read(struct lsio_context *context, struct lsio_store *store, const char
 int lsio_last_error(struct lsio_context *context, struct lsio_error *out)
 {
     size_t bytes = out ? out->struct_bytes : 0;
+    int error = check_alive(context);
 
-    if (!context || bytes < offsetof(struct lsio_error, text) || bytes > 65536)
+    if (error)
+        return error;
+    if (bytes < offsetof(struct lsio_error, text) || bytes > 65536)
         return -EINVAL;
     if (last_error_context != context)
         return -ENOENT;
@@ -372,9 +375,11 @@ int lsio_batch_progress(struct lsio_batch *batch, struct lsio_progress *out)
         return error;
     if (out->struct_bytes < 2 * sizeof(uint64_t) || out->struct_bytes > 65536)
         return -EINVAL;
+    pthread_mutex_lock(&batch->context->lock); /* lsio_batch_add changes both */
     remaining = atomic_load(&batch->record.remaining);
-    progress.struct_bytes = out->struct_bytes;
     progress.chunk_count = atomic_load(&batch->record.chunk_count);
+    pthread_mutex_unlock(&batch->context->lock);
+    progress.struct_bytes = out->struct_bytes;
     progress.chunks_done = progress.chunk_count - remaining;
     progress.chunks_failed = atomic_load(&batch->record.failed);
     progress.bytes_done = atomic_load(&batch->record.bytes);

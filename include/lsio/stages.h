@@ -180,7 +180,8 @@ struct lsio_scatter_options {
                                     AUTO, which else goes by what one chunk spans */
     uint32_t streaming;          /* enum lsio_scatter_streaming */
     uint32_t reserved;
-    uint64_t data_offset;        /* the chunk's box lies at lsio_chunk.data + data_offset */
+    uint64_t data_offset;        /* the chunk's box lies at lsio_chunk.data + data_offset,
+                                    aligned for its type */
 };
 
 /* Which part of a chunk is wanted, and where it goes. Borrowed until the chunk is complete; may be

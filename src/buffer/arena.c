@@ -5,12 +5,12 @@
  * has the size and the bitmap has no room are the lists emptied into the bitmap, which merges
  * neighbours. Pages are touched at creation by registration, or by the first read.
  */
-#define _GNU_SOURCE
 #include "buffer/pool.h"
 
 #include <errno.h>
 #include <string.h>
-#include <sys/mman.h>
+
+#include "buffer/pages.h"
 
 int arena_init(struct arena *arena, uint64_t bytes)
 {
@@ -22,11 +22,9 @@ int arena_init(struct arena *arena, uint64_t bytes)
         pages = ARENA_PAGES_MAX;
     if (pages == 0)
         return 0;
-    base = mmap(NULL, (size_t)pages * POOL_PAGE, PROT_READ | PROT_WRITE,
-                MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (base == MAP_FAILED)
+    base = pages_map((uint64_t)pages * POOL_PAGE);
+    if (!base)
         return -ENOMEM;
-    madvise(base, (size_t)pages * POOL_PAGE, MADV_DONTFORK);
     arena->base = base;
     arena->pages = pages;
     for (uint32_t page = 0; page < pages; page++)
@@ -36,8 +34,8 @@ int arena_init(struct arena *arena, uint64_t bytes)
 
 void arena_finish(struct arena *arena, bool forked)
 {
-    if (arena->base && !forked)
-        munmap(arena->base, (size_t)arena->pages * POOL_PAGE);
+    if (!forked)
+        pages_unmap(arena->base, (uint64_t)arena->pages * POOL_PAGE);
     memset(arena, 0, sizeof(*arena));
 }
 

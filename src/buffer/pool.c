@@ -6,11 +6,9 @@
  * beside idle mappings of other sizes, those are unmapped, oldest first. Bookkeeping of an idle block
  * lies in the block itself: pages that are touched anyway.
  */
-#define _GNU_SOURCE
 #include "buffer/pool.h"
 
-#include <errno.h>
-#include <sys/mman.h>
+#include "buffer/pages.h"
 
 struct pool_block {
     struct pool_block *next;
@@ -39,7 +37,7 @@ void pool_finish(struct pool *pool, bool forked)
     while (pool->idle && !forked) {
         struct pool_block *block = pool->idle;
         pool->idle = block->next;
-        munmap(block, block->bytes);
+        pages_unmap(block, block->bytes);
     }
     pool->idle = NULL;
     if (!forked)
@@ -66,7 +64,7 @@ static void idle_trim(struct pool *pool, uint64_t bytes)
         while ((*link)->next)
             link = &(*link)->next;
         pool->bytes_mapped -= (*link)->bytes;
-        munmap(*link, (*link)->bytes);
+        pages_unmap(*link, (*link)->bytes);
         *link = NULL;
     }
 }
@@ -83,13 +81,11 @@ void *pool_get(struct pool *pool, uint64_t bytes, bool *hopeless)
     addr = idle_take(pool, bytes);
     if (!addr) {
         idle_trim(pool, bytes);
-        addr = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-        if (addr == MAP_FAILED) {
-            addr = NULL;
+        addr = pages_map(bytes);
+        if (!addr) {
             *hopeless = true;
             goto out;
         }
-        madvise(addr, bytes, MADV_DONTFORK);
         pool->bytes_mapped += bytes;
     }
     pool->bytes_used += bytes;

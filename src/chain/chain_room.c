@@ -10,7 +10,8 @@
  *
  * What does not fit the worker's region goes to the oversize lane, of which a chain holds at most one
  * grant: nobody may wait for memory while holding some. The grant is a second region. It is asked for
- * with twice the size if another stage behind this one will need room too.
+ * with twice the size if another stage behind this one will need room too. A stage that needs much of both
+ * should ask for its output first.
  *
  * Threads: the worker that runs the chunk.
  */

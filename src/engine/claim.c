@@ -344,7 +344,7 @@ bool claim_next(struct worker *worker)
     while ((slab = slab_choose(worker)) != NULL) {
         pthread_mutex_unlock(&context->lock);
         if (claim_run(worker, slab)) {
-            if (atomic_load_explicit(&context->parked_count, memory_order_relaxed) &&
+            if (atomic_load_explicit(&context->hungry_count, memory_order_relaxed) &&
                 atomic_load_explicit(&slab->next, memory_order_relaxed) < slab->plan.op_count)
                 context_wake_one(context);
             return true;

@@ -17,6 +17,7 @@
 #include <sys/mman.h>
 #include <time.h>
 
+#include "buffer/pages.h"
 #include "engine/engine.h"
 
 #ifndef MADV_WIPEONFORK
@@ -56,7 +57,7 @@ static int memory_create(struct lsio_context *context)
 {
     uint64_t budget = context->config.memory_bytes_max;
     uint64_t slots = context->worker_count + 1;
-    uint64_t scratch = context->config.scratch_bytes_max, memlock = config_memlock_bytes();
+    uint64_t scratch = context->config.scratch_bytes_max, memlock = config_memlock_bytes(context->os);
     uint64_t lane = round_down(budget / 8);
     int error;
 
@@ -66,13 +67,9 @@ static int memory_create(struct lsio_context *context)
                            budget / (4 * context->worker_count)));
     scratch = round_down(smaller(scratch ? scratch : 8 * MIB, budget / (4 * slots)));
     context->scratch_mapped_bytes = slots * scratch + context->hot_window_bytes;
-    context->scratch = mmap(NULL, context->scratch_mapped_bytes, PROT_READ | PROT_WRITE,
-                            MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (context->scratch == MAP_FAILED) {
-        context->scratch = NULL;
+    context->scratch = pages_map(context->scratch_mapped_bytes);
+    if (!context->scratch)
         return -ENOMEM;
-    }
-    madvise(context->scratch, context->scratch_mapped_bytes, MADV_DONTFORK);
     for (uint32_t i = 0; i < slots; i++) {
         struct chain_env *env =
             i < context->worker_count ? &context->workers[i].chain : &context->caller_chain;
@@ -278,8 +275,8 @@ static void context_free(struct lsio_context *context, bool forked)
     slabs_free(context);
     pool_finish(&context->pool, forked);
     pool_finish(&context->lane_pool, forked);
-    if (context->scratch && !forked)
-        munmap(context->scratch, context->scratch_mapped_bytes);
+    if (!forked)
+        pages_unmap(context->scratch, context->scratch_mapped_bytes);
     free(context->chains);
     free(context->workers);
     if (!forked) {

@@ -159,6 +159,13 @@ struct fold {
     uint64_t done, failed, bytes;
 };
 
+/* Others wake whoever is not AWAKE for a message, and only the HUNGRY for work. */
+enum worker_park_state {
+    WORKER_AWAKE,
+    WORKER_WAITING, /* parked, with as much in flight as it may have */
+    WORKER_HUNGRY   /* parked, and would take more work */
+};
+
 #define LATENCY_BUCKETS 64u
 
 /* Written by the worker, read by anybody: relaxed atomics. */
@@ -195,7 +202,6 @@ struct worker {
     struct planner *planner; /* made on first use */
     uint32_t inflight;       /* operations submitted and not reaped */
     uint32_t unflushed;      /* submitted since the last flush */
-    uint64_t unflushed_bytes;
     uint32_t flush_sequence; /* counts flushes */
     uint64_t window_bytes;   /* submitted, or reaped and not processed */
     uint32_t depth;          /* adaptive target of operations in flight when cold */
@@ -205,15 +211,19 @@ struct worker {
     uint32_t sampled;        /* how many of those bits count, up to 32 */
     uint32_t parks;          /* every few parks one tries whether data has become warm */
     uint32_t seen_epoch;     /* work_epoch before the last search for work */
+    uint64_t chain_ns;       /* of one operation, in the last slice */
+    bool woke;               /* parked since the last reap */
     bool starved;            /* the last start found no memory */
     bool starved_waiting;    /* counted in pool.waiters */
     uint32_t steal_next;
     uint64_t reads_started;
+    uint64_t completions;
+    uint64_t gathered_at; /* completions at the last gather */
     /* shared */
     struct deque ready; /* completed operations */
     _Atomic(void *) ready_slots[ENGINE_OPERATIONS_MAX];
     struct queue mailbox;
-    _Atomic bool parked;
+    _Atomic int parked; /* enum worker_park_state */
     _Atomic bool cancel_scan; /* some batch was canceled: look through operations */
     _Atomic bool exit_asked;
     struct worker_stats stats;
@@ -256,7 +266,7 @@ struct lsio_context {
     struct user_buffer user_buffers[ENGINE_BUFFERS_MAX]; /* slot 0 unused */
     /* shared, atomic */
     _Atomic uint32_t work_count;  /* batches in `work` */
-    _Atomic uint32_t parked_count;
+    _Atomic uint32_t hungry_count; /* parked workers that would take more work */
     _Atomic uint64_t next_deadline_ns;
     _Atomic uint32_t user_buffer_count;
     _Atomic uint32_t work_epoch; /* counts publications: what a parking worker must not miss */
@@ -299,7 +309,7 @@ uint32_t config_cpu_count(const struct loop_os *os);
 uint64_t config_memory_bytes(const struct loop_os *os);
 uint64_t config_available_bytes(const struct loop_os *os);
 uint64_t config_hot_window_bytes(const struct loop_os *os);
-uint64_t config_memlock_bytes(void);
+uint64_t config_memlock_bytes(const struct loop_os *os);
 const char *config_loop_name(void);
 void config_pin(uint32_t worker);
 

@@ -144,6 +144,15 @@ void chunk_fail(struct worker *worker, struct segment *segment, uint64_t chunk_i
 
 /* ------------------------------------------------------------------------------------ deliveries -- */
 
+/* The status of a batch that was canceled or whose time is over: chains may be slow, and many may be
+ * waiting for their turn. */
+static int32_t chain_forbidden(const struct worker *worker, const struct lsio_batch *batch)
+{
+    if (atomic_load_explicit(&worker->context->next_deadline_ns, memory_order_relaxed) != UINT64_MAX)
+        context_check_deadlines(worker->context, worker->env.os->now_ns());
+    return atomic_load_explicit(&batch->record.cancel_status, memory_order_relaxed);
+}
+
 void chunk_deliver(struct worker *worker, struct segment *segment, uint64_t chunk_index, void *bytes,
                    uint64_t length, void *allocated)
 {
@@ -152,8 +161,14 @@ void chunk_deliver(struct worker *worker, struct segment *segment, uint64_t chun
     struct lsio_result result;
     struct chain_outcome outcome;
     struct lsio_chunk into;
+    int32_t status;
 
     stat_add(&worker->stats.bytes_asked, length);
+    if (chain && (status = chain_forbidden(worker, segment->batch)) != 0) {
+        free(allocated);
+        chunk_fail(worker, segment, chunk_index, status, 0, NULL);
+        return;
+    }
     if (!chain && (bytes == chunk->dst || !chunk->dst) && !(chunk->flags & LSIO_CHUNK_ALLOC)) {
         result = (struct lsio_result){.bytes = length, .data = chunk->dst};
         chunk_report(worker, segment, chunk_index, &result, false);
@@ -262,9 +277,10 @@ static void group_finish(struct worker *worker, struct operation *operation)
             useful += offset + length - (offset > end ? offset : end);
             end = offset + length;
         }
+        if (i + 1 == operation->plan->count) /* before the batch can end */
+            stat_add(&worker->stats.bytes_wasted, read->bytes > useful ? read->bytes - useful : 0);
         chunk_deliver(worker, operation->segment, index, bytes, length, NULL);
     }
-    stat_add(&worker->stats.bytes_wasted, read->bytes > useful ? read->bytes - useful : 0);
     operation_release(worker, operation);
 }
 

@@ -102,6 +102,7 @@ static int run_chains(struct lsio_context *context, const struct request_view *v
         const struct lsio_chain *chain = chunk->chain ? chunk->chain : view->chain;
         struct chain_job job = {.chunk = chunk, .index = i, .in = at[i], .in_bytes = chunk->length};
         struct callback_frame frame = {context, NULL};
+        struct callback_frame *outer = callback_current; /* of another context */
         struct chain_outcome outcome;
 
         outcome.status = 0;
@@ -111,13 +112,15 @@ static int run_chains(struct lsio_context *context, const struct request_view *v
         if (chain || at[i] != chunk->dst) {
             callback_current = &frame;
             chain_run(&context->caller_chain, chain, &job, &outcome);
-            callback_current = NULL;
+            callback_current = outer;
         }
         if (view->results)
             *request_result(view, i) = (struct lsio_result){.status = outcome.status,
                                                             .flags = outcome.flags,
                                                             .bytes = outcome.bytes,
                                                             .data = outcome.data};
+        if (outcome.status < 0)
+            atomic_fetch_add_explicit(&context->caller_stats.chunks_failed, 1, memory_order_relaxed);
         if (outcome.status < 0 && !first) {
             first = outcome.status;
             error_keep(error, view, i, &outcome);

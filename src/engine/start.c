@@ -153,7 +153,6 @@ static void operation_submit(struct worker *worker, struct operation *operation,
     operation->flush_sequence = worker->flush_sequence;
     worker->inflight++;
     worker->unflushed++;
-    worker->unflushed_bytes += bytes;
     worker->window_bytes += bytes;
     if ((++worker->reads_started & 15) == 0)
         operation->started_ns = worker->env.os->now_ns();
@@ -307,8 +306,14 @@ const struct lsio_chunk *operation_member(const struct operation *operation, uin
 
     *index = plan_chunk_of(&operation->slab->plan, operation->plan->first + i);
     chunk = request_chunk(&operation->segment->view, *index);
-    if (plan_chunk_range(chunk, atomic_load(&operation->read.object->plan.size), offset, length))
+    if (chunk->offset >= 0 && chunk->length != LSIO_TO_END) {
+        /* whatever the size: it may have become known since, and be too small for this member */
+        *offset = (uint64_t)chunk->offset;
+        *length = chunk->length;
+    } else if (plan_chunk_range(chunk, atomic_load(&operation->read.object->plan.size), offset,
+                                length)) {
         *offset = *length = 0; /* cannot be: the planner resolved it with the same size */
+    }
     return chunk;
 }
 

@@ -339,7 +339,7 @@ void batch_complete(struct lsio_batch *batch)
 
     batch_verify(batch);
     if (batch->on_done) {
-        struct callback_frame frame = {context, batch};
+        struct callback_frame frame = {context, NULL}; /* too late for lsio_batch_add */
         struct callback_frame *outer = callback_current;
         callback_current = &frame;
         batch->on_done(batch, batch->record.status, batch->data);
@@ -430,8 +430,10 @@ int batch_read(struct lsio_context *context, const struct lsio_request *request,
                                          .index = batch->record.status_index,
                                          .status = status};
     }
-    /* there is no batch to keep allocated results: they are the caller's */
-    free(atomic_exchange(&batch->first.allocated, NULL));
+    /* there is no batch to keep allocated results: they are the caller's, if it can get at them */
+    for (struct segment *segment = batch->segments; segment; segment = segment->next)
+        if (segment->view.results)
+            free(atomic_exchange(&segment->allocated, NULL));
     batch_destroy(batch);
     return status;
 }

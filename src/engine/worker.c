@@ -28,7 +28,8 @@
 #define WARM_SAMPLES 32u
 #define DEPTH_START 4u
 #define STARVED_WAIT_NS UINT64_C(20000000)
-#define STEAL_WAKE_BYTES (128u * 1024)
+#define GATHER_NS 4000000u
+#define SLICE_NS 50000u
 
 /* ---------------------------------------------------------------------------------- completions -- */
 
@@ -39,6 +40,7 @@ void worker_complete(struct driver_env *env, struct driver_read *read)
 
     operation->active = false;
     worker->inflight--;
+    worker->completions++;
     if (worker->flush_sequence - operation->flush_sequence <= 1)
         worker->immediate_now++;
     if (operation->started_ns)
@@ -80,18 +82,24 @@ static void env_bounce_put(struct driver_env *env, void *memory, uint64_t bytes)
 
 /* ------------------------------------------------------------------------------------------ wake -- */
 
-static bool worker_unpark(struct worker *worker)
+/* Marks a parked worker awake; true if it was this call that did. */
+static bool worker_unpark(struct worker *worker, bool hungry_only)
 {
-    if (!atomic_load_explicit(&worker->parked, memory_order_seq_cst) ||
-        !atomic_exchange(&worker->parked, false))
-        return false;
-    atomic_fetch_sub(&worker->context->parked_count, 1);
-    return true;
+    int state = atomic_load_explicit(&worker->parked, memory_order_seq_cst);
+
+    while (state == WORKER_HUNGRY || (state == WORKER_WAITING && !hungry_only)) {
+        if (!atomic_compare_exchange_weak(&worker->parked, &state, WORKER_AWAKE))
+            continue;
+        if (state == WORKER_HUNGRY)
+            atomic_fetch_sub(&worker->context->hungry_count, 1);
+        return true;
+    }
+    return false;
 }
 
 void worker_wake(struct worker *worker)
 {
-    if (worker_unpark(worker))
+    if (worker_unpark(worker, false))
         worker->env.loop_ops->wake(worker->env.loop);
 }
 
@@ -99,12 +107,12 @@ void context_wake_one(struct lsio_context *context)
 {
     uint32_t first;
 
-    if (atomic_load(&context->parked_count) == 0)
+    if (atomic_load(&context->hungry_count) == 0)
         return;
     first = atomic_fetch_add_explicit(&context->wake_next, 1, memory_order_relaxed);
     for (uint32_t i = 0; i < context->worker_count; i++) {
         struct worker *worker = &context->workers[(first + i) % context->worker_count];
-        if (worker_unpark(worker)) {
+        if (worker_unpark(worker, true)) {
             worker->env.loop_ops->wake(worker->env.loop);
             return;
         }
@@ -197,7 +205,6 @@ static uint32_t worker_flush(struct worker *worker)
 
     worker->env.loop_ops->flush(worker->env.loop);
     worker->unflushed = 0;
-    worker->unflushed_bytes = 0;
     worker->flush_sequence++;
     return flushed;
 }
@@ -241,21 +248,30 @@ static bool worker_steal(struct worker *worker)
     return false;
 }
 
-/* Runs chains of what is ready: all of it while warm, else one, so that the queue is topped up. */
+/* Runs chains of what is ready: all of it while warm; else for a slice of time, so that the queue is
+ * topped up between long chains and not after each short one. */
 static bool worker_process(struct worker *worker)
 {
-    struct operation *operation;
-    bool ran = false;
+    struct operation *operation = deque_pop(&worker->ready);
+    uint64_t begin_ns, spent_ns = 0;
+    uint32_t count = 0;
 
-    if (deque_count(&worker->ready) >= 2 && worker->window_bytes >= STEAL_WAKE_BYTES)
-        context_wake_one(worker->context);
-    while ((operation = deque_pop(&worker->ready)) != NULL) {
+    if (!operation)
+        return false;
+    begin_ns = worker->env.os->now_ns();
+    do {
         operation_finish(worker, operation);
-        ran = true;
-        if (!worker->env.warm)
-            break;
-    }
-    return ran;
+        count++;
+        if ((count & 15) == 0 || worker->chain_ns > SLICE_NS / 16) {
+            spent_ns = worker->env.os->now_ns() - begin_ns;
+            if (spent_ns / count * (uint64_t)deque_count(&worker->ready) > SLICE_NS)
+                context_wake_one(worker->context); /* somebody may steal */
+            if (spent_ns > SLICE_NS && !worker->env.warm)
+                break;
+        }
+    } while ((operation = deque_pop(&worker->ready)) != NULL);
+    worker->chain_ns = (worker->env.os->now_ns() - begin_ns) / count;
+    return true;
 }
 
 void worker_messages(struct worker *worker)
@@ -295,24 +311,22 @@ static void worker_publish_stats(struct worker *worker)
                           memory_order_relaxed);
 }
 
-/* Flushing costs a system call: while cold it waits until an eighth of the depth has come together,
- * unless the reads are large or nothing else is to be done. */
+/* Flushing costs a system call. While cold it pays when chains wait to be run, so that the device is
+ * busy meanwhile; otherwise parking flushes, except now and then, to see whether data has become warm. */
 static bool flush_pays(const struct worker *worker)
 {
     if (worker->unflushed == 0)
         return false;
-    if (worker->env.warm)
+    if (worker->env.warm || deque_count(&worker->ready) > 0)
         return true;
-    if (deque_count(&worker->ready) == 0)
-        return worker->sampled < WARM_SAMPLES / 4 || (worker->parks & 7) == 0;
-    return worker->unflushed * 8 >= worker->depth || worker->unflushed_bytes >= STEAL_WAKE_BYTES;
+    return worker->sampled < WARM_SAMPLES / 4 || (worker->parks & 15) == 0;
 }
 
 int worker_step(struct worker *worker, uint64_t *until_ns)
 {
     struct lsio_context *context = worker->context;
     uint64_t deadline = atomic_load_explicit(&context->next_deadline_ns, memory_order_relaxed);
-    uint32_t flushed = 0, reaped;
+    uint32_t flushed = 0, reaped = 0;
     bool ran;
 
     if (!queue_is_empty(&worker->mailbox))
@@ -324,7 +338,9 @@ int worker_step(struct worker *worker, uint64_t *until_ns)
     worker_fill(worker);
     if (flush_pays(worker))
         flushed = worker_flush(worker);
-    reaped = worker_reap(worker, flushed);
+    if (flushed || worker->woke || deque_count(&worker->ready) > 0)
+        reaped = worker_reap(worker, flushed);
+    worker->woke = false;
     ran = worker_process(worker);
     if (ran && deque_count(&worker->ready) > 0)
         return WORKER_RAN;
@@ -355,34 +371,52 @@ static bool park_refused(struct worker *worker, uint64_t until_ns)
            atomic_load(&context->work_epoch) != worker->seen_epoch;
 }
 
+/* With many reads in flight one wake-up per read is most of a read's cost: sleep for a quarter of them,
+ * but not for long. A second look in a row that found nothing waits in earnest. */
+static bool gather_pays(struct worker *worker)
+{
+    bool pays = !worker->env.warm && worker->inflight >= 8 && worker->env.loop_ops->gather &&
+                worker->gathered_at != worker->completions;
+
+    worker->gathered_at = worker->completions;
+    return pays;
+}
+
+/* Says that we wait for memory; false the first time, for one more look after having said so. */
+static bool starved_wait(struct worker *worker, uint64_t *until_ns)
+{
+    uint64_t soon = worker->env.os->now_ns() + STARVED_WAIT_NS;
+
+    atomic_store(&worker->context->pool.waiters, 1);
+    if (soon < *until_ns)
+        *until_ns = soon;
+    worker->starved_waiting = !worker->starved_waiting;
+    return !worker->starved_waiting;
+}
+
 static void worker_park(struct worker *worker, uint64_t until_ns)
 {
     struct lsio_context *context = worker->context;
-
+    bool hungry = fill_more(worker) && !worker->starved;
     uint64_t wait_ns = until_ns;
 
-    if (worker->starved && worker->inflight == 0) {
-        uint64_t soon = worker->env.os->now_ns() + STARVED_WAIT_NS;
-        atomic_store(&context->pool.waiters, 1);
-        if (soon < wait_ns)
-            wait_ns = soon;
-        if (!worker->starved_waiting) { /* one more look after having said that we wait */
-            worker->starved_waiting = true;
-            return;
-        }
-    }
-    worker->starved_waiting = false;
+    if (worker->starved && worker->inflight == 0 && !starved_wait(worker, &wait_ns))
+        return;
     worker_publish_stats(worker);
-    atomic_store(&worker->parked, true);
-    atomic_fetch_add(&context->parked_count, 1);
+    atomic_store(&worker->parked, hungry ? WORKER_HUNGRY : WORKER_WAITING);
+    if (hungry)
+        atomic_fetch_add(&context->hungry_count, 1);
     if (!park_refused(worker, until_ns)) {
-        worker->env.loop_ops->wait(worker->env.loop, wait_ns);
+        if (!hungry && gather_pays(worker))
+            worker->env.loop_ops->gather(worker->env.loop, worker->inflight / 2, GATHER_NS);
+        else
+            worker->env.loop_ops->wait(worker->env.loop, wait_ns);
         worker->unflushed = 0;
-        worker->unflushed_bytes = 0;
         worker->flush_sequence++;
         worker->parks++;
+        worker->woke = true;
     }
-    worker_unpark(worker);
+    worker_unpark(worker, false);
 }
 
 /* ------------------------------------------------------------------------------------- lifetime -- */

@@ -63,6 +63,8 @@ struct loop {
     struct op_list queued;
     struct op_list ready;
     uint64_t enters;
+    int asked_fd; /* in this flush, by is_direct() */
+    bool asked_direct;
     bool no_pwait2; /* before 5.11 */
 
     /* shared */
@@ -126,15 +128,19 @@ static void take_done(struct loop *loop)
 
 /* ------------------------------------------------------------ attempts without blocking -- */
 
-/* O_DIRECT reads wait for the device even with RWF_NOWAIT. */
-static bool is_direct(const struct loop_op *op, const struct iovec *iov)
+/* O_DIRECT reads wait for the device even with RWF_NOWAIT. One flush asks once about each fd. */
+static bool is_direct(struct loop *loop, const struct loop_op *op, const struct iovec *iov)
 {
     int flags;
 
     if (((uintptr_t)iov->iov_base | iov->iov_len | op->offset) % DIRECT_ALIGN_MIN)
         return false;
-    flags = fcntl(op->fd, F_GETFL);
-    return flags >= 0 && (flags & O_DIRECT);
+    if (op->fd != loop->asked_fd) {
+        flags = fcntl(op->fd, F_GETFL);
+        loop->asked_fd = op->fd;
+        loop->asked_direct = flags >= 0 && (flags & O_DIRECT);
+    }
+    return loop->asked_direct;
 }
 
 static int64_t try_read(int fd, const struct iovec *iov, int count, uint64_t offset)
@@ -174,9 +180,9 @@ static int64_t try_operation(struct loop *loop, struct loop_op *op)
 
     switch ((enum loop_kind)op->kind) {
     case LOOP_READ:
-        return is_direct(op, &iov) ? -EAGAIN : try_read(op->fd, &iov, 1, op->offset);
+        return is_direct(loop, op, &iov) ? -EAGAIN : try_read(op->fd, &iov, 1, op->offset);
     case LOOP_READV:
-        return op->iov_count && is_direct(op, op->iov)
+        return op->iov_count && is_direct(loop, op, op->iov)
                    ? -EAGAIN
                    : try_read(op->fd, op->iov, (int)op->iov_count, op->offset);
     case LOOP_OPEN: /* without O_NONBLOCK a FIFO waits for its other end */
@@ -203,6 +209,7 @@ static void epoll_flush(struct loop *loop)
 {
     struct loop_op *op;
 
+    loop->asked_fd = -1;
     while ((op = op_list_take(&loop->queued)) != NULL) {
         int64_t result = try_operation(loop, op);
 

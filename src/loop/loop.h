@@ -92,6 +92,9 @@ struct loop_ops {
     void (*flush)(struct loop *loop);
     struct loop_op *(*reap)(struct loop *loop, unsigned max); /* oldest first; NULL: none */
     void (*wait)(struct loop *loop, uint64_t until_ns);       /* UINT64_MAX: no limit */
+    /* Flushes, and waits until `want` completions can be reaped or `for_ns` (< 1 s) have passed. Wake-ups
+     * need not end it: keep it short. NULL: the loop has nothing cheaper than wait(). */
+    void (*gather)(struct loop *loop, unsigned want, uint64_t for_ns);
     void (*wake)(struct loop *loop);                          /* any thread; async, sticky */
     /* Asks for an early end of a submitted operation; it still is reaped once: -ECANCELED or its real
      * result. */

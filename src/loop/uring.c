@@ -102,7 +102,7 @@ static inline bool reserve(struct loop *loop, uint32_t count, uint32_t limit)
     if (LIKELY(io_uring_sq_space_left(&loop->ring) >= count))
         return true;
     (void)uring_enter(loop);
-    return io_uring_sq_space_left(&loop->ring) >= count;
+    return !loop->broken && io_uring_sq_space_left(&loop->ring) >= count;
 }
 
 /* After reserve(). */
@@ -174,6 +174,7 @@ static bool start_chain(struct loop *loop, struct loop_op *op)
         return false;
     slot = loop->chain_free[--loop->chain_free_count];
     op->loop_slot = (int16_t)slot;
+    op->step = LOOP_STEP_READ; /* until the open fails */
     loop->chained = true;
 
     sqe = next_sqe(loop);
@@ -413,6 +414,23 @@ static void enter_and_wait(struct loop *loop, uint64_t until_ns)
     (void)io_uring_wait_cqe_timeout(&loop->ring, &cqe, &timeout);
 }
 
+/* One wake-up for several completions: a sleep and a wake cost more than a read's own system calls.
+ * A wake that comes meanwhile is left for wait(): wait_tail stays. */
+static void uring_gather(struct loop *loop, unsigned want, uint64_t for_ns)
+{
+    struct __kernel_timespec timeout = {0, (long long)for_ns};
+    struct io_uring_cqe *cqe;
+
+    if (has_waiting(loop) || loop->ready.first || loop->woken || loop->broken ||
+        io_uring_cq_ready(&loop->ring) >= want) {
+        uring_flush(loop);
+        return;
+    }
+    loop->enters++;
+    loop->chained = false;
+    (void)io_uring_submit_and_wait_timeout(&loop->ring, &cqe, want, &timeout, NULL);
+}
+
 static void uring_wait(struct loop *loop, uint64_t until_ns)
 {
     if (has_waiting(loop))
@@ -455,7 +473,7 @@ static struct loop_op *uring_reap(struct loop *loop, unsigned max)
         end = &op->next;
         count++;
     }
-    if (there < max && UNLIKELY(uring_needs_enter(loop)) && !loop->broken) {
+    if (there == 0 && UNLIKELY(uring_needs_enter(loop)) && !loop->broken) {
         loop->enters++;
         (void)io_uring_get_events(&loop->ring); /* what fails here is tried again */
         there = cq_tail(loop) - head;
@@ -496,6 +514,7 @@ const struct loop_ops loop_uring = {
     .flush = uring_flush,
     .reap = uring_reap,
     .wait = uring_wait,
+    .gather = uring_gather,
     .wake = uring_wake,
     .cancel = uring_cancel,
     .file_attach = uring_file_attach,

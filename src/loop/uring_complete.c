@@ -104,11 +104,9 @@ static struct loop_op *complete_chain(struct loop *loop, struct loop_op *op, enu
         }
     } else if (tag == TAG_READ) {
         op->loop_flags |= OP_SAW_READ;
-        /* After a failed open this is only the link's ECANCELED. */
-        if (!(op->loop_flags & OP_SAW_OPEN) || (op->loop_flags & OP_OPENED)) {
+        /* After a failed open this is only the ECANCELED of the link. */
+        if (op->step == LOOP_STEP_READ)
             op->result = result;
-            op->step = LOOP_STEP_READ;
-        }
     } else {
         op->loop_flags |= OP_SAW_CLOSE;
         if (result == 0)

@@ -2,42 +2,42 @@
 /*
  * coalesce.c - one streaming pass over chunks that writes their operations.
  *
- * A group of consecutive positions is open; each chunk either joins it or closes it and opens the next.
- * A closed group is one operation. Invariants of a group that reads: one object; offsets ascend; the
- * span is at most request_bytes_max; at most waste_max percent of it are wanted by nobody; and it is a
- * vector as long as every member goes straight into its dst, none overlaps and no gap exceeds the junk
- * page. When the next chunk would end the vector, the group becomes a join only if an overlap or a
- * buffered chunk asks for it, or if the storage is slow enough for copying to pay (limits.copies).
+ * A group of consecutive positions is open; each chunk either joins it or closes it and opens the
+ * next. A closed group is one operation. Invariants of a group that reads: one object; offsets
+ * ascend; the span is at most request_bytes_max; at most waste_max percent of it are wanted by
+ * nobody; and it is a vector as long as every member goes straight into its dst, none overlaps and
+ * no gap exceeds the junk page. When the next chunk would end the vector, the group becomes a join
+ * only if an overlap or a buffered chunk asks for it, or if the storage is slow enough for copying
+ * to pay (limits.copies).
  *
  * The pass looks at each chunk once, never back, and allocates nothing: in order it is the whole
  * planning. On the way it surveys whether sorting could help. Pure; any thread, own slab each.
  */
 #include "plan/planner.h"
 
-#include "plan/piece.h"
-
-#define AHEAD_CHUNKS 16 /* prefetch distance; a chunk and its object arrive in about 100 ns */
+#define AHEAD_CHUNKS 16   /* prefetch distance; a chunk and its object arrive in about 100 ns */
+#define TRIAL_CHUNKS 1024 /* so often a pass asks itself whether the order is worth going on */
 
 struct group {
     uint32_t first, count;
     uint32_t object;
-    uint8_t kind;     /* enum plan_kind; a single READ until it closes */
-    bool vector;      /* still fit for PLAN_VECTOR */
-    bool last_direct; /* the last member goes straight into its dst */
+    uint8_t kind;        /* enum plan_kind; a single READ until it closes */
+    bool vector;         /* still fit for PLAN_VECTOR */
+    bool last_direct;    /* the last member goes straight into its dst */
     uint64_t start, end; /* of all members */
-    uint64_t last;    /* offset of the last member */
-    uint64_t useful;  /* bytes of the span that somebody wants */
+    uint64_t last;       /* offset of the last member */
+    uint64_t useful;     /* bytes of the span that somebody wants */
 };
 
 struct pass {
     struct viewer viewer;
     struct group group;
-    struct plan_op *op; /* the next to write */
+    struct plan_op *op;   /* the next to write */
     uint64_t asked, read; /* cannot overflow: each chunk is at most PLAN_READ_BYTES_MAX long */
     uint64_t alone;       /* bytes of chunks that are never joined; saturated */
-    uint32_t object; /* of the last piece that had one ... */
-    uint64_t offset; /* ... and where it was */
-    struct plan_survey survey;
+    uint32_t object;      /* of the last piece that had one ... */
+    uint64_t offset;      /* ... and where it was */
+    uint32_t descents;
 };
 
 static inline void op_put(struct pass *pass, uint32_t first, uint32_t count, uint8_t kind,
@@ -126,8 +126,6 @@ static inline void pass_data(struct pass *pass, uint32_t position, const struct 
     struct group *group = &pass->group;
 
     pass->asked += piece->length;
-    pass->survey.joinable_count++;
-    pass->survey.joinable_bytes += piece->length;
     if (group->count != 0 && group->kind == PLAN_READ && group->object == pass->viewer.index &&
         group_take(group, &pass->viewer.limits, piece)) {
         return;
@@ -180,14 +178,14 @@ static inline void pass_piece(struct pass *pass, uint32_t position, const struct
         return;
     }
     if (piece->kind == PIECE_PROBE) {
-        pass->survey.descents += object < pass->object;
+        pass->descents += object < pass->object;
         pass->offset = object == pass->object ? pass->offset : 0;
         pass->object = object;
         pass_idle(pass, position, PLAN_PROBE);
         return;
     }
-    pass->survey.descents +=
-        object < pass->object || (object == pass->object && piece->offset < pass->offset);
+    pass->descents +=
+        (object < pass->object) | ((object == pass->object) & (piece->offset < pass->offset));
     pass->object = object;
     pass->offset = piece->offset;
     if (piece->kind == PIECE_ALONE) {
@@ -197,7 +195,8 @@ static inline void pass_piece(struct pass *pass, uint32_t position, const struct
     }
 }
 
-/* Asks the cache for the chunk at `ahead` and, as the one at `near` is there by now, for its object. */
+/* Asks the cache for the chunk at `ahead` and, as the one at `near` is there by now, for its
+ * object. */
 static inline void pass_prefetch(const struct pass *pass, const struct plan_source *source,
                                  uint32_t near, uint32_t ahead)
 {
@@ -217,23 +216,75 @@ static inline void pass_prefetch(const struct pass *pass, const struct plan_sour
     }
 }
 
+static void pass_finish(struct pass *pass, struct plan_slab *slab)
+{
+    group_close(pass);
+    slab->op_count = (uint32_t)(pass->op - slab->ops);
+    slab->bytes_asked = add_saturated(pass->asked, pass->alone);
+    slab->bytes_read = add_saturated(pass->read, pass->alone);
+}
+
 void plan_coalesce(const struct plan_input *input, const struct plan_source *source,
                    struct plan_slab *slab, struct plan_survey *survey)
 {
     struct pass pass = {.op = slab->ops};
     struct piece piece;
+    uint32_t done = 0;
+
+    viewer_init(&pass.viewer, input);
+    while (done < source->count) {
+        uint32_t end = source->count - done < TRIAL_CHUNKS ? source->count : done + TRIAL_CHUNKS;
+
+        for (; done < end; done++) {
+            pass_prefetch(&pass, source, done + AHEAD_CHUNKS / 2, done + AHEAD_CHUNKS);
+            viewer_look(&pass.viewer, input_chunk(input, source_chunk(source, done)), &piece);
+            pass_piece(&pass, done, &piece);
+        }
+        if (pass.descents > done / 8) {
+            break;
+        }
+    }
+    pass_finish(&pass, slab);
+    survey->done = done;
+    survey->op_count = slab->op_count;
+    survey->descents = pass.descents;
+    survey->extents = pass.viewer.extents;
+}
+
+/* Unpacks; a chunk that is never joined may be too long for that, and is looked at again. */
+static inline void piece_unpack(struct viewer *viewer, const struct piece_compact *compact,
+                                const struct lsio_chunk *chunk, struct piece *piece)
+{
+    piece->kind = compact_kind(compact);
+    piece->offset = compact->offset;
+    if (piece->kind >= PIECE_BUFFER) {
+        piece->length = compact_length(compact);
+    } else if (piece->kind == PIECE_ALONE) {
+        viewer_look(viewer, chunk, piece);
+    }
+}
+
+void plan_coalesce_pieces(const struct planner *planner, const struct plan_input *input,
+                          const struct plan_source *source, const struct plan_common *common,
+                          uint32_t index_bits, struct plan_slab *slab)
+{
+    uint64_t mask = index_bits ? (UINT64_C(1) << index_bits) - 1 : 0;
+    const uint64_t *keys = planner->keys;
+    struct pass pass = {.op = slab->ops};
+    struct piece piece = {.length = 0};
 
     viewer_init(&pass.viewer, input);
     for (uint32_t i = 0; i < source->count; i++) {
-        pass_prefetch(&pass, source, i + AHEAD_CHUNKS / 2, i + AHEAD_CHUNKS);
-        viewer_look(&pass.viewer, input_chunk(input, source_chunk(source, i)), &piece);
+        uint32_t position = mask ? (uint32_t)(keys[i] & mask) : i;
+        const struct piece_compact *compact = &planner->pieces[position];
+
+        if (mask && i + AHEAD_CHUNKS < source->count) {
+            __builtin_prefetch(&planner->pieces[keys[i + AHEAD_CHUNKS] & mask]);
+        }
+        viewer_face(&pass.viewer, compact, common->profile);
+        piece_unpack(&pass.viewer, compact, input_chunk(input, source_chunk(source, position)),
+                     &piece);
         pass_piece(&pass, i, &piece);
     }
-    group_close(&pass);
-    slab->op_count = (uint32_t)(pass.op - slab->ops);
-    slab->bytes_asked = add_saturated(pass.asked, pass.alone);
-    slab->bytes_read = add_saturated(pass.read, pass.alone);
-    pass.survey.seeks = pass.viewer.seeks;
-    pass.survey.extents = pass.viewer.extents;
-    *survey = pass.survey;
+    pass_finish(&pass, slab);
 }

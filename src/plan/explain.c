@@ -2,11 +2,11 @@
 /*
  * explain.c - says what the planner would do, as text or JSON.
  *
- * Plans the whole input slab by slab, as the engine would, and adds up the operations per store. This
- * is the one place in src/plan that allocates as it goes: it serves a person who wonders, not a batch.
- * Text is collected in a buffer that remembers a failed allocation, so that only the end checks it.
- * Strings that come from outside are escaped; numbers are integers, so no locale matters. Pure but for
- * memory; any thread.
+ * Plans the whole input slab by slab, as the engine would, and adds up the operations per store.
+ * This is the one place in src/plan that allocates as it goes: it serves a person who wonders, not
+ * a batch. Text is collected in a buffer that remembers a failed allocation, so that only the end
+ * checks it. Strings that come from outside are escaped; numbers are integers, so no locale
+ * matters. Pure but for memory; any thread.
  */
 #include "plan/plan.h"
 
@@ -20,7 +20,7 @@
 #include "plan/piece.h"
 
 #define EXPLAIN_SLAB_CHUNKS 65536u
-#define KIND_COUNT 6
+#define KIND_COUNT          6
 
 static const char *const kind_names[KIND_COUNT] = {
     [PLAN_NONE] = "none", [PLAN_READ] = "read",   [PLAN_VECTOR] = "vector",
@@ -71,7 +71,7 @@ static bool text_reserve(struct text *text, size_t bytes)
 }
 
 __attribute__((format(printf, 2, 3))) static void text_add(struct text *text, const char *format,
-                                                            ...)
+                                                           ...)
 {
     va_list arguments;
     int bytes;

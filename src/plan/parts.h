@@ -10,7 +10,7 @@
 
 /* No single read is longer: the kernel ends one at 2 GiB. */
 #define PLAN_READ_BYTES_MAX (UINT64_C(1) << 30)
-#define PLAN_PARTS_MAX 65535u
+#define PLAN_PARTS_MAX      65535u
 
 /* The longest chunk that is read in one piece. */
 static inline uint64_t plan_read_bytes_max(const struct plan_profile *profile)

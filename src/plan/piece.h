@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * piece.h - a chunk as the planner sees it: which bytes of which object, and how it may be read. Inline,
- * since it is done several times per chunk in loops that may spend 10 ns. Inside src/plan only.
+ * piece.h - a chunk as the planner sees it: which bytes of which object, and how it may be read.
+ * Inline, since it is done several times per chunk in loops that may spend 10 ns. Inside src/plan
+ * only.
  *
- * A viewer remembers what it last looked up (object, profile, chain), as chunks of one object tend to
- * come together. It lives on the stack of one pass.
+ * A viewer remembers what it last looked up (object, profile, chain), as chunks of one object tend
+ * to come together. It lives on the stack of one pass.
  */
 #ifndef LSIO_PLAN_PIECE_H
 #define LSIO_PLAN_PIECE_H
@@ -16,7 +17,7 @@
 #define PLAN_COPY_GAP (UINT64_C(64) << 10)
 
 enum piece_kind {
-    PIECE_NONE,   /* nothing to read */
+    PIECE_NONE,   /* nothing to read; from here on the order matters to struct piece_compact */
     PIECE_PROBE,  /* the object's size decides */
     PIECE_ALONE,  /* never joined: too long, or dst is too small and the chunk will fail */
     PIECE_BUFFER, /* read into a buffer, then through its chain */
@@ -24,9 +25,44 @@ enum piece_kind {
 };
 
 struct piece {
-    uint64_t offset, length; /* but for NONE and PROBE; the end is at most INT64_MAX */
+    uint64_t offset, length; /* the end is at most INT64_MAX; 0 for NONE and PROBE */
     enum piece_kind kind;
 };
+
+/*
+ * A piece in 16 bytes, for slabs that are out of order and so are passed over several times: the
+ * chunks would not stay in the cache meanwhile, and their objects' sizes might change. bits: kind
+ * << 30 | low, where low is length - 1 for BUFFER and DIRECT, else the kind itself.
+ */
+struct piece_compact {
+    uint64_t offset; /* 0 for NONE and PROBE */
+    uint32_t object;
+    uint32_t bits;
+};
+
+#define COMPACT_LOW ((UINT32_C(1) << 30) - 1)
+_Static_assert(PLAN_READ_BYTES_MAX - 1 <= COMPACT_LOW, "a length must fit the low bits");
+
+static inline uint32_t compact_pack(const struct piece *piece)
+{
+    if (piece->kind < PIECE_BUFFER) {
+        return piece->kind;
+    }
+    return (uint32_t)(piece->kind - PIECE_ALONE) << 30 | (uint32_t)(piece->length - 1);
+}
+
+static inline enum piece_kind compact_kind(const struct piece_compact *compact)
+{
+    uint32_t high = compact->bits >> 30;
+
+    return high ? (enum piece_kind)(PIECE_ALONE + high) : (enum piece_kind)compact->bits;
+}
+
+/* Of BUFFER and DIRECT. */
+static inline uint64_t compact_length(const struct piece_compact *compact)
+{
+    return (uint64_t)(compact->bits & COMPACT_LOW) + 1;
+}
 
 /* What a profile means for joining. */
 struct piece_limits {
@@ -46,11 +82,14 @@ struct viewer {
     const struct plan_profile *profile; /* that `limits` was made from */
     struct piece_limits limits;
     uint64_t size;
-    uint64_t end_max; /* min(size, INT64_MAX) */
-    uint32_t index;   /* of the object; valid if object is set */
-    bool into_dst;    /* the answer for `chain` */
-    bool seeks;       /* an object seen wants physical order ... */
-    bool extents;     /* ... and its physical positions are known */
+    uint64_t end_max;  /* min(size, INT64_MAX) */
+    uint32_t index;    /* of the object; valid if object is set */
+    uint32_t profiles; /* how many times the profile changed */
+    uint32_t store_first;
+    bool stores;   /* objects of more than one store were seen */
+    bool into_dst; /* the answer for `chain` */
+    bool seeks;    /* an object seen wants physical order ... */
+    bool extents;  /* ... and its physical positions are known */
     const struct lsio_chain *chain;
 };
 
@@ -113,12 +152,17 @@ static inline bool viewer_turn(struct viewer *viewer, uint32_t index)
     if (index >= input->object_count) {
         return false;
     }
+    if (!viewer->object) {
+        viewer->store_first = input_object(input, index)->store;
+    }
     viewer->index = index;
     viewer->object = input_object(input, index);
+    viewer->stores |= viewer->object->store != viewer->store_first;
     viewer->size = atomic_load_explicit(&viewer->object->size, memory_order_acquire);
     viewer->end_max = min_u64(viewer->size, INT64_MAX);
     if (viewer->profile != viewer->object->profile) {
         viewer->profile = viewer->object->profile;
+        viewer->profiles++;
         limits_derive(&viewer->limits, viewer->profile, input->join_bytes_max);
     }
     if (viewer->profile->physical_order) {
@@ -158,7 +202,7 @@ static inline void viewer_look(struct viewer *viewer, const struct lsio_chunk *c
 
     if ((chunk->object != viewer->index || !viewer->object) &&
         !viewer_turn(viewer, chunk->object)) {
-        piece->kind = PIECE_NONE;
+        *piece = (struct piece){.kind = PIECE_NONE};
         return;
     }
     /* The usual form, and inside the object; the wrap at length 0 and TO_END's value fail here. */
@@ -166,13 +210,35 @@ static inline void viewer_look(struct viewer *viewer, const struct lsio_chunk *c
         int status = plan_chunk_range(chunk, viewer->size, &offset, &length);
 
         if (status != 0 || length == 0) {
-            piece->kind = status == PLAN_NEEDS_SIZE ? PIECE_PROBE : PIECE_NONE;
+            *piece = (struct piece){.kind = status == PLAN_NEEDS_SIZE ? PIECE_PROBE : PIECE_NONE};
             return;
         }
     }
     piece->offset = offset;
     piece->length = length;
     piece->kind = viewer_kind(viewer, chunk, length);
+}
+
+/* Makes the piece's object the current one, but not its size. `profile`: of all objects, if known;
+ * then the object, which may be far away, is not touched. */
+static inline void viewer_face(struct viewer *viewer, const struct piece_compact *compact,
+                               const struct plan_profile *profile)
+{
+    if (compact_kind(compact) == PIECE_NONE) {
+        return;
+    }
+    if (!profile) {
+        if (compact->object != viewer->index || !viewer->object) {
+            viewer_turn(viewer, compact->object);
+        }
+        return;
+    }
+    if (viewer->profile != profile) {
+        viewer->profile = profile;
+        limits_derive(&viewer->limits, profile, viewer->input->join_bytes_max);
+    }
+    viewer->object = NULL; /* viewer_look() would have to turn to it */
+    viewer->index = compact->object;
 }
 
 #endif

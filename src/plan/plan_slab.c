@@ -2,15 +2,17 @@
 /*
  * plan_slab.c - plans one slab: in the caller's order, or sorted where that is worth it.
  *
- * The pass in the caller's order always runs; in order, it is all there is to do. It surveys what it
- * sees, and only for chunks that are out of order does the planner ask further: on storage that seeks
- * they are sorted in any case, elsewhere only if an estimate says that sorting would join at least one
- * chunk in eight more than the caller's order did. Chunks that no sorting can join stay in the order
- * in which the caller wants them.
+ * The pass in the caller's order always runs; in order, it is all there is to do. It surveys what
+ * it sees, and only for chunks that are out of order does the planner ask further: on storage that
+ * seeks they are sorted in any case, elsewhere only if an estimate says that sorting would join at
+ * least one chunk in eight more than the caller's order did. Chunks that no sorting can join stay
+ * in the order in which the caller wants them. The first pass gives up early when the order is
+ * plainly random; then the chunks are resolved once into compact pieces, and all else goes over
+ * those.
  *
  * Nothing is allocated after planner_create(). A planner belongs to one thread at a time, as does a
- * slab while it is built. The planner's working memory is not touched, so takes no room, until a slab
- * is out of order.
+ * slab while it is built. The planner's working memory is not touched, so takes no room, until a
+ * slab is out of order.
  */
 #include "plan/planner.h"
 
@@ -19,13 +21,12 @@
 
 #include "base/error.h"
 
-#define PLANNER_ARRAYS 4
+#define PLANNER_CHUNK_BYTES (sizeof(struct piece_compact) + 2 * sizeof(uint64_t))
 
 int planner_create(uint32_t slab_chunks, struct planner **out)
 {
-    size_t words = (size_t)slab_chunks * PLANNER_ARRAYS;
     struct planner *planner = malloc(sizeof(*planner));
-    uint64_t *memory = slab_chunks ? malloc(words * sizeof(*memory)) : NULL;
+    void *memory = slab_chunks ? malloc(slab_chunks * PLANNER_CHUNK_BYTES) : NULL;
 
     if (!planner || !memory) {
         free(planner);
@@ -34,10 +35,9 @@ int planner_create(uint32_t slab_chunks, struct planner **out)
     }
     planner->capacity = slab_chunks;
     planner->memory = memory;
-    planner->keys = memory;
-    planner->keys_to = memory + slab_chunks;
-    planner->places = memory + 2 * (size_t)slab_chunks;
-    planner->groups = memory + 3 * (size_t)slab_chunks;
+    planner->pieces = memory;
+    planner->keys = (uint64_t *)(void *)(planner->pieces + slab_chunks);
+    planner->keys_to = planner->keys + slab_chunks;
     *out = planner;
     return 0;
 }
@@ -52,7 +52,7 @@ void planner_destroy(struct planner *planner)
 
 size_t planner_bytes(const struct planner *planner)
 {
-    return sizeof(*planner) + (size_t)planner->capacity * PLANNER_ARRAYS * sizeof(uint64_t);
+    return sizeof(*planner) + planner->capacity * PLANNER_CHUNK_BYTES;
 }
 
 size_t plan_slab_bytes(uint32_t slab_chunks)
@@ -62,18 +62,16 @@ size_t plan_slab_bytes(uint32_t slab_chunks)
 }
 
 static bool sorting_pays(struct planner *planner, const struct plan_input *input,
-                         const struct plan_source *source, const struct plan_survey *survey,
-                         uint32_t op_count)
+                         const struct plan_source *source, const struct plan_common *common,
+                         const struct plan_survey *survey)
 {
-    uint32_t joined = source->count - op_count;
+    uint64_t joined = survey->done - survey->op_count;
 
-    if (survey->seeks) {
-        return survey->descents != 0 || survey->extents;
+    if (common->seeks) {
+        return true;
     }
-    if (survey->descents == 0) {
-        return false;
-    }
-    return plan_joins_estimate(planner, input, source, survey) > joined + source->count / 8;
+    joined = joined * source->count / survey->done;
+    return plan_joins_estimate(planner, input, source->count, common) > joined + source->count / 8;
 }
 
 /* slab->order holds the source's order by now, if it has one. */
@@ -81,17 +79,28 @@ static void slab_plan(struct planner *planner, const struct plan_input *input,
                       const struct plan_source *source, struct plan_slab *slab)
 {
     struct plan_survey survey;
+    struct plan_common common;
+    uint32_t index_bits = 0;
 
     plan_coalesce(input, source, slab, &survey);
-    if (source->count < 2 || source->count > planner->capacity ||
-        !sorting_pays(planner, input, source, &survey, slab->op_count)) {
+    if ((survey.descents == 0 && !survey.extents) || source->count < 2) {
         return;
     }
-    if (plan_sort(planner, input, source, slab->order)) {
-        struct plan_source sorted = {.order = slab->order, .count = source->count};
+    plan_look(planner, input, source, &common);
+    if (sorting_pays(planner, input, source, &common, &survey)) {
+        index_bits = plan_sort(planner, input, source->count, &common);
+    }
+    if (index_bits != 0) {
+        uint64_t mask = (UINT64_C(1) << index_bits) - 1;
 
+        for (uint32_t i = 0; i < source->count; i++) {
+            uint32_t position = (uint32_t)(planner->keys[i] & mask);
+            slab->order[i] = (uint32_t)source_chunk(source, position);
+        }
         slab->sorted = true;
-        plan_coalesce(input, &sorted, slab, &survey);
+    }
+    if (index_bits != 0 || survey.done < source->count) {
+        plan_coalesce_pieces(planner, input, source, &common, index_bits, slab);
     }
 }
 

@@ -3,11 +3,11 @@
  * profile.c - the built-in profiles and the options that override their fields.
  *
  * The values are starting points, chosen so that a joined read costs less than the two it replaces:
- * gap_bytes is about request cost x stream rate where reads queue behind one another (hdd, cloud), and
- * about CPU per operation x copy rate where they do not (nvme, ssd). A gap above PLAN_COPY_GAP also
- * tells the planner that copying out of a joined buffer is cheaper than one more request. On nvme and
- * ssd a read of 256 KiB or more gains nothing from being joined to the next one, hence the small
- * request_bytes_max; on a disk that seeks and on buckets it is large.
+ * gap_bytes is about request cost x stream rate where reads queue behind one another (hdd, cloud),
+ * and about CPU per operation x copy rate where they do not (nvme, ssd). A gap above PLAN_COPY_GAP
+ * also tells the planner that copying out of a joined buffer is cheaper than one more request. On
+ * nvme and ssd a read of 256 KiB or more gains nothing from being joined to the next one, hence the
+ * small request_bytes_max; on a disk that seeks and on buckets it is large.
  *
  * Tables are constant; any thread.
  */
@@ -151,22 +151,21 @@ struct profile_field {
 };
 
 /* LSIO_SIZE_UNKNOWN and LSIO_TO_END are not sizes; what is left fits off_t. */
-#define WIDE(field, is_size, low)                                                                  \
-    {#field, offsetof(struct plan_profile, field), true, is_size, false, low, INT64_MAX}
-#define NARROW(field, is_size, pow2, low, high)                                                    \
-    {#field, offsetof(struct plan_profile, field), false, is_size, pow2, low, high}
+#define NAMED(field) .key = #field, .place = offsetof(struct plan_profile, field)
+#define SIZE         .wide = true, .size = true, .most = INT64_MAX
+#define NUMBER       .wide = true, .most = INT64_MAX
 
 static const struct profile_field fields[] = {
-    WIDE(gap_bytes, true, 0),
-    WIDE(gap_bytes_max, true, 0),
-    WIDE(request_bytes_max, true, 1),
-    WIDE(split_bytes, true, 0),
-    WIDE(request_latency_ns, false, 0),
-    WIDE(stream_bytes_per_second, true, 1),
-    WIDE(iops_max, false, 0),
-    NARROW(inflight_max, false, false, 1, UINT32_MAX),
-    NARROW(align_bytes, true, true, 1, ALIGN_BYTES_MAX),
-    NARROW(waste_max, false, false, 0, 100),
+    {NAMED(gap_bytes), SIZE},
+    {NAMED(gap_bytes_max), SIZE},
+    {NAMED(request_bytes_max), SIZE, .least = 1},
+    {NAMED(split_bytes), SIZE},
+    {NAMED(request_latency_ns), NUMBER},
+    {NAMED(stream_bytes_per_second), SIZE, .least = 1},
+    {NAMED(iops_max), NUMBER},
+    {NAMED(inflight_max), .least = 1, .most = UINT32_MAX},
+    {NAMED(align_bytes), .size = true, .aligned = true, .least = 1, .most = ALIGN_BYTES_MAX},
+    {NAMED(waste_max), .most = 100},
 };
 
 /* Bits that a suffix shifts by; -1 for what is none. */

@@ -3,10 +3,10 @@
  * range.c - what the range forms of lsio.h mean, in one place for the planner and all drivers.
  *
  * Pure and total: any offset, length and size gives a status, and a range that is returned ends at
- * INT64_MAX at most, so that nobody after this has to think of overflow (off_t is signed). No object
- * is longer than that; a range that would be is beyond the end of any object, hence TRUNCATED even
- * while the size is unknown. What is wrong whatever the size is refused before the size is asked for,
- * which saves a request.
+ * INT64_MAX at most, so that nobody after this has to think of overflow (off_t is signed). No
+ * object is longer than that; a range that would be is beyond the end of any object, hence
+ * TRUNCATED even while the size is unknown. What is wrong whatever the size is refused before the
+ * size is asked for, which saves a request.
  */
 #include "plan/plan.h"
 

@@ -3,34 +3,42 @@
  * sort.c - brings a slab's chunks into the order in which their storage likes to be read.
  *
  * The key is (store, object, offset); or (store, physical position) for objects whose extents are
- * known on storage that seeks. Chunks without a read come first, together; those that wait for their
- * object's size come before the object's others. The sort is stable.
+ * known on storage that seeks. Chunks without a read come first, together; those that wait for
+ * their object's size come before the object's others. The sort is stable.
  *
- * Keys are made as two words, group and place, then squeezed: the least values and the zero bits that
- * all offsets end in carry nothing, so what is left nearly always fits, together with the chunk's
- * position, into one 64-bit word. Those are sorted by a byte-wise radix sort, which skips bytes that
- * are equal everywhere. Wider keys are sorted in rounds, from the low bits to the high ones.
- *
- * Chunks are looked at once, into the planner's arrays: a size that becomes known in between must not
- * make keys that disagree with the widths they were measured by.
+ * A key has two words, group and place, squeezed: the least values and the zero bits that all
+ * offsets end in carry nothing, so what is left nearly always fits, together with the piece's
+ * position, into one 64-bit word. Those are sorted by a byte-wise radix sort, which skips bytes
+ * that are equal everywhere. Wider keys are sorted in rounds, from the low bits to the high ones.
  */
 #include "plan/planner.h"
 
 #include <string.h>
 
-#include "plan/piece.h"
-
 #define SMALL 32 /* up to so many, insertion is faster */
 
-enum place_kind { PLACE_NONE, PLACE_PROBE, PLACE_LOGICAL, PLACE_PHYSICAL };
-
+/* What all keys have in common. */
 struct key_range {
-    uint64_t place_min, place_max, place_bits; /* place_bits: all of them or-ed */
+    uint64_t place_min, place_max;
     uint32_t object_min, object_max;
     uint32_t store_min, store_max;
+    uint32_t zeros;       /* low bits that are zero in every place */
+    uint32_t object_bits; /* of an object in a group */
+    uint32_t group_bits, place_bits;
 };
 
-/* Where a byte of the object lies on the medium; past the extents, where the last one would go on. */
+struct key {
+    uint64_t group, place;
+};
+
+struct sorter {
+    struct planner *planner;
+    const struct plan_input *input;
+    bool plain; /* one store, logical order: objects need not be touched */
+    struct key_range range;
+};
+
+/* Where a byte lies on the medium; past the extents, where the last one would go on. */
 static uint64_t extent_place(const struct plan_object *object, uint64_t offset)
 {
     uint32_t low = 0, high = object->extent_count;
@@ -55,83 +63,81 @@ static inline uint32_t width_of(uint64_t number)
     return number ? 64 - (uint32_t)__builtin_clzll(number) : 0;
 }
 
-/* Packs kind, object and store of position i for the second step. */
-static void keys_look(struct planner *planner, const struct plan_input *input,
-                      const struct plan_source *source, struct key_range *range)
+/* Store and place of a piece that has an object; true if the place is physical. */
+static inline bool piece_place(const struct sorter *sorter, const struct piece_compact *piece,
+                               uint32_t *store, uint64_t *place)
 {
-    struct viewer viewer;
-    struct piece piece;
+    const struct plan_object *object;
+
+    *store = 0;
+    *place = piece->offset;
+    if (sorter->plain) {
+        return false;
+    }
+    object = input_object(sorter->input, piece->object);
+    *store = object->store;
+    if (!object->profile->physical_order || !object->extents || object->extent_count == 0) {
+        return false;
+    }
+    *place = extent_place(object, piece->offset);
+    return true;
+}
+
+static void range_measure(struct sorter *sorter, uint32_t count)
+{
+    struct key_range *range = &sorter->range;
+    uint64_t bits = 0, places;
 
     *range = (struct key_range){
         .place_min = UINT64_MAX, .object_min = UINT32_MAX, .store_min = UINT32_MAX};
-    viewer_init(&viewer, input);
-    for (uint32_t i = 0; i < source->count; i++) {
-        enum place_kind kind = PLACE_PROBE;
+    for (uint32_t i = 0; i < count; i++) {
+        const struct piece_compact *piece = &sorter->planner->pieces[i];
+        enum piece_kind kind = compact_kind(piece);
+        uint64_t place;
+        uint32_t store;
 
-        viewer_look(&viewer, input_chunk(input, source_chunk(source, i)), &piece);
-        planner->keys[i] = PLACE_NONE;
-        if (piece.kind == PIECE_NONE) {
+        if (kind == PIECE_NONE) {
             continue;
         }
-        if (piece.kind != PIECE_PROBE) {
-            const struct plan_object *object = viewer.object;
-            uint64_t place = piece.offset;
-
-            kind = PLACE_LOGICAL;
-            if (viewer.profile->physical_order && object->extents && object->extent_count != 0) {
-                kind = PLACE_PHYSICAL;
-                place = extent_place(object, place);
-            }
-            planner->places[i] = place;
+        piece_place(sorter, piece, &store, &place);
+        range->object_min = (uint32_t)min_u64(range->object_min, piece->object);
+        range->object_max = (uint32_t)max_u64(range->object_max, piece->object);
+        range->store_min = (uint32_t)min_u64(range->store_min, store);
+        range->store_max = (uint32_t)max_u64(range->store_max, store);
+        if (kind != PIECE_PROBE) {
             range->place_min = min_u64(range->place_min, place);
             range->place_max = max_u64(range->place_max, place);
-            range->place_bits |= place;
+            bits |= place;
         }
-        planner->keys[i] = kind;
-        planner->groups[i] = (uint64_t)viewer.object->store << 32 | viewer.index;
-        range->object_min = (uint32_t)min_u64(range->object_min, viewer.index);
-        range->object_max = (uint32_t)max_u64(range->object_max, viewer.index);
-        range->store_min = (uint32_t)min_u64(range->store_min, viewer.object->store);
-        range->store_max = (uint32_t)max_u64(range->store_max, viewer.object->store);
     }
+    places = range->place_max >= range->place_min ? range->place_max - range->place_min : 0;
+    range->zeros = bits ? (uint32_t)__builtin_ctzll(bits) : 0;
+    range->place_bits = width_of((places >> range->zeros) + 1);
+    range->object_bits = width_of((uint64_t)(range->object_max - range->object_min) + 2);
+    range->group_bits =
+        width_of((((uint64_t)(range->store_max - range->store_min) + 1) << range->object_bits) - 1);
 }
 
-/* Squeezes groups and places; returns whether they ascend already. *group_bits and *place_bits get the
- * widths. Group 0 and place 0 are free for NONE and PROBE. */
-static bool keys_squeeze(struct planner *planner, uint32_t count, const struct key_range *range,
-                         uint32_t *group_bits, uint32_t *place_bits)
+/* Group 0 is for NONE, place 0 for PROBE; within a store, physical places come before objects. */
+static inline struct key key_of(const struct sorter *sorter, const struct piece_compact *piece)
 {
-    uint64_t none_before = range->place_min == UINT64_MAX ? 0 : range->place_min;
-    /* Bits below the lowest that differs from the least place's carry nothing. */
-    uint64_t bits = range->place_bits;
-    uint32_t zeros = bits ? (uint32_t)__builtin_ctzll(bits) : 0;
-    uint64_t objects = (uint64_t)(range->object_max - range->object_min) + 2;
-    uint32_t object_bits = width_of(objects);
-    uint64_t group_max = 0, place_max = 0, group_before = 0, place_before = 0;
-    bool ascends = true;
+    const struct key_range *range = &sorter->range;
+    enum piece_kind kind = compact_kind(piece);
+    struct key key = {0, 0};
+    uint64_t place;
+    uint32_t store;
+    bool physical;
 
-    for (uint32_t i = 0; i < count; i++) {
-        uint64_t kind = planner->keys[i];
-        uint64_t group = 0, place = 0;
-
-        if (kind != PLACE_NONE) {
-            uint64_t store = (planner->groups[i] >> 32) - range->store_min;
-            uint64_t object = (uint32_t)planner->groups[i] - range->object_min;
-
-            group = (store << object_bits | (kind == PLACE_PHYSICAL ? 0 : object + 1)) + 1;
-        }
-        if (kind >= PLACE_LOGICAL) {
-            place = ((planner->places[i] - none_before) >> zeros) + 1;
-        }
-        ascends &= group > group_before || (group == group_before && place >= place_before);
-        planner->groups[i] = group_before = group;
-        planner->places[i] = place_before = place;
-        group_max = max_u64(group_max, group);
-        place_max = max_u64(place_max, place);
+    if (kind == PIECE_NONE) {
+        return key;
     }
-    *group_bits = width_of(group_max);
-    *place_bits = width_of(place_max);
-    return ascends;
+    physical = piece_place(sorter, piece, &store, &place) && kind != PIECE_PROBE;
+    key.group = (uint64_t)(store - range->store_min) << range->object_bits;
+    key.group += physical ? 1 : (uint64_t)(piece->object - range->object_min) + 2;
+    if (kind != PIECE_PROBE) {
+        key.place = ((place - range->place_min) >> range->zeros) + 1;
+    }
+    return key;
 }
 
 static void insertion_sort(uint64_t *keys, uint32_t count, uint32_t skip_bits)
@@ -187,34 +193,44 @@ static void radix_sort(struct planner *planner, uint32_t count, uint32_t skip_bi
     }
 }
 
-/* Sorts by the squeezed keys; planner->keys[i] ends with the position that comes i-th, in its low
- * `index_bits` bits. */
-static void keys_sort(struct planner *planner, uint32_t count, uint32_t index_bits,
-                      uint32_t group_bits, uint32_t place_bits)
+/* Keys that fit one word. Returns whether they ascend already. */
+static bool keys_pack(const struct sorter *sorter, uint32_t count, uint32_t index_bits)
 {
+    uint64_t *keys = sorter->planner->keys;
+    uint32_t place_bits = sorter->range.place_bits;
+    uint64_t before = 0;
+    bool ascend = true;
+
+    for (uint32_t i = 0; i < count; i++) {
+        struct key key = key_of(sorter, &sorter->planner->pieces[i]);
+
+        keys[i] = (key.group << place_bits | key.place) << index_bits | i;
+        ascend &= keys[i] > before || i == 0;
+        before = keys[i];
+    }
+    return ascend;
+}
+
+/* Keys that do not: the same bits, so many at a time, low ones first. */
+static void keys_sort_wide(const struct sorter *sorter, uint32_t count, uint32_t index_bits)
+{
+    struct planner *planner = sorter->planner;
     uint32_t room = 64 - index_bits;
     uint64_t index_mask = (UINT64_C(1) << index_bits) - 1;
     uint64_t room_mask = (UINT64_C(1) << room) - 1;
 
-    if (group_bits + place_bits <= room) {
-        for (uint32_t i = 0; i < count; i++) {
-            uint64_t key = place_bits < 64 ? planner->groups[i] << place_bits : 0;
-            planner->keys[i] = (key | planner->places[i]) << index_bits | i;
-        }
-        radix_sort(planner, count, index_bits, group_bits + place_bits);
-        return;
-    }
     for (uint32_t i = 0; i < count; i++) {
         planner->keys[i] = i;
     }
     for (uint32_t word = 0; word < 2; word++) {
-        const uint64_t *words = word ? planner->groups : planner->places;
-        uint32_t bits = word ? group_bits : place_bits;
+        uint32_t bits = word ? sorter->range.group_bits : sorter->range.place_bits;
 
         for (uint32_t low = 0; low < bits; low += room) {
             for (uint32_t i = 0; i < count; i++) {
                 uint64_t position = planner->keys[i] & index_mask;
-                uint64_t digit = (words[position] >> low) & room_mask;
+                struct key key = key_of(sorter, &planner->pieces[position]);
+                uint64_t digit = ((word ? key.group : key.place) >> low) & room_mask;
+
                 planner->keys[i] = digit << index_bits | position;
             }
             radix_sort(planner, count, index_bits, bits - low < room ? bits - low : room);
@@ -222,22 +238,23 @@ static void keys_sort(struct planner *planner, uint32_t count, uint32_t index_bi
     }
 }
 
-bool plan_sort(struct planner *planner, const struct plan_input *input,
-               const struct plan_source *source, uint32_t *order)
+uint32_t plan_sort(struct planner *planner, const struct plan_input *input, uint32_t count,
+                   const struct plan_common *common)
 {
-    uint32_t index_bits = width_of(source->count - 1);
-    uint64_t index_mask = (UINT64_C(1) << index_bits) - 1;
-    uint32_t group_bits, place_bits;
-    struct key_range range;
+    struct sorter sorter = {
+        .planner = planner, .input = input, .plain = common->one_store && !common->extents};
+    uint32_t index_bits = width_of(count - 1);
+    uint32_t bits;
 
-    keys_look(planner, input, source, &range);
-    if (keys_squeeze(planner, source->count, &range, &group_bits, &place_bits)) {
-        return false;
+    range_measure(&sorter, count);
+    bits = sorter.range.group_bits + sorter.range.place_bits;
+    if (bits > 64 - index_bits) {
+        keys_sort_wide(&sorter, count, index_bits);
+        return index_bits;
     }
-    keys_sort(planner, source->count, index_bits, group_bits, place_bits);
-    for (uint32_t i = 0; i < source->count; i++) {
-        uint32_t position = (uint32_t)(planner->keys[i] & index_mask);
-        order[i] = (uint32_t)source_chunk(source, position);
+    if (keys_pack(&sorter, count, index_bits)) {
+        return 0;
     }
-    return true;
+    radix_sort(planner, count, index_bits, bits);
+    return index_bits;
 }

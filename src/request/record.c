@@ -67,11 +67,15 @@ void record_failure(struct record *record, const struct lsio_error *error, bool 
         record->status_index = error->index;
         record->status = error->status;
     }
-    if (is_failure && record->error_count < RECORD_ERRORS_MAX) {
-        if (!record->errors)
-            record->errors = calloc(RECORD_ERRORS_MAX, sizeof(*record->errors));
-        if (record->errors)
+    if (is_failure && !record->errors)
+        record->errors = calloc(RECORD_ERRORS_MAX + 1, sizeof(*record->errors));
+    if (is_failure && record->errors) {
+        if (record->error_count < RECORD_ERRORS_MAX)
             record->errors[record->error_count++] = *error;
+        else if (error->index == record->status_index) { /* the lowest is kept however late it is */
+            record->errors[RECORD_ERRORS_MAX] = *error;
+            record->error_count = RECORD_ERRORS_MAX + 1;
+        }
     }
     pthread_mutex_unlock(&record->lock);
 }

@@ -32,7 +32,7 @@ struct record {
     int event_fd;             /* -1 until asked for */
     int32_t status;           /* of the failing chunk of lowest index so far */
     uint64_t status_index;
-    struct lsio_error *errors; /* first failures; made on the first one */
+    struct lsio_error *errors; /* first failures, and that of lowest index; made on the first one */
     uint32_t error_count;
     uint32_t status_kinds;
     struct {

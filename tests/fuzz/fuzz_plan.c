@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Planner: the fuzzer's bytes become objects, profiles and chunks; the oracle of plan_case.h checks that
- * every byte asked for is read by one operation, within the bounds of the profile. Inputs whose first
- * byte is odd are option text instead: "key=value" for plan_profile_set().
+ * Planner: the fuzzer's bytes become objects, profiles and chunks; the oracle of plan_case.h checks
+ * that every byte asked for is read by one operation, within the bounds of the profile. Inputs
+ * whose first byte is odd are option text instead: "key=value" for plan_profile_set().
  */
 #include <stddef.h>
 
@@ -36,7 +36,6 @@ static void fuzz_case(const uint8_t *data, size_t size)
     const struct plan_profile *profiles[2];
     char *text = NULL;
 
-    memset(&c, 0, sizeof(c));
     c.draw = draw;
     c.state = &bytes;
     case_make(&c);

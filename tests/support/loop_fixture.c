@@ -20,6 +20,7 @@
 #include "loop/epoll.h"
 #include "loop/uring.h"
 #include "lsio/lsio.h"
+#include "sim_loop.h"
 
 #define COLLECT_NS_MAX UINT64_C(20000000000)
 
@@ -53,10 +54,13 @@ static const struct loop_variant variants[] = {
     {.name = "uring-bare", .ops = &loop_uring, .os = &loop_os_linux, .gates_off = ~0u},
 #endif
     {.name = "epoll", .ops = &loop_epoll, .os = &loop_os_linux},
+    {.name = "sim", .ops = &loop_sim, .os = &loop_os_sim, .simulated = true, .virtual_time = true},
+    {.name = "sim-threaded", .ops = &loop_sim, .os = &loop_os_sim, .simulated = true},
     {.name = NULL},
 };
 
 static const struct loop_variant *running;
+void (*loop_test_ended)(void);
 
 const struct loop_variant *loop_variants(void)
 {
@@ -107,10 +111,33 @@ void loop_remake(struct loop_fixture *f, uint32_t inflight_max, uint32_t files_m
     make_loop(f, inflight_max, files_max);
 }
 
+/* The world is made anew for each test; LSIO_TEST_SEED changes what happens in it. */
+static void begin_simulation(struct loop_fixture *f)
+{
+    const char *seed = getenv("LSIO_TEST_SEED");
+
+    sim_begin(&(struct sim_config){.seed = seed ? strtoull(seed, NULL, 0) : 1,
+                                   .threaded = !f->variant->virtual_time,
+                                   .cached_permille = 500,
+                                   .direct_align = 512});
+    sim_make_dir("/t");
+    f->dirfd = f->os->open(AT_FDCWD, "/t", O_RDONLY | O_DIRECTORY, false);
+}
+
+static int make_directory(struct loop_fixture *f)
+{
+    const char *tmp = getenv("TMPDIR");
+
+    (void)snprintf(f->dir, sizeof f->dir, "%s/lsio-loop-XXXXXX", tmp ? tmp : "/tmp");
+    if (!mkdtemp(f->dir))
+        return -1;
+    f->dirfd = open(f->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return f->dirfd < 0 ? -1 : 0;
+}
+
 static int set_up(void **state)
 {
     struct loop_fixture *f = calloc(1, sizeof *f);
-    const char *tmp = getenv("TMPDIR");
 
     if (!f)
         return -1;
@@ -119,10 +146,10 @@ static int set_up(void **state)
     f->ops = running->ops;
     f->os = running->os;
     f->descriptors = count_descriptors();
-    (void)snprintf(f->dir, sizeof f->dir, "%s/lsio-loop-XXXXXX", tmp ? tmp : "/tmp");
-    if (!mkdtemp(f->dir))
+    if (f->variant->simulated)
+        begin_simulation(f);
+    else if (make_directory(f))
         return -1;
-    f->dirfd = open(f->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (f->ops->shared_create && f->ops->shared_create(f->os, &f->shared))
         return -1;
     make_loop(f, 64, 32);
@@ -152,16 +179,19 @@ static int tear_down(void **state)
     struct loop_fixture *f = *state;
     int left;
 
+    if (loop_test_ended)
+        loop_test_ended();
     f->ops->destroy(f->loop);
     if (f->ops->shared_destroy)
         f->ops->shared_destroy(f->shared);
-    close(f->dirfd);
-    remove_tree(f->dir);
-    left = count_descriptors();
-    if (left != f->descriptors)
-        print_error("%s: %d descriptors before, %d after\n", f->variant->name, f->descriptors,
-                    left);
-    left -= f->descriptors;
+    f->os->close(f->dirfd);
+    if (!f->variant->simulated)
+        remove_tree(f->dir);
+    left = count_descriptors() - f->descriptors;
+    if (f->variant->simulated)
+        left += (int)sim_end();
+    if (left)
+        print_error("%s: %d descriptors or more were left\n", f->variant->name, left);
     free(f);
     return left ? -1 : 0;
 }
@@ -175,6 +205,8 @@ static bool can_run(const struct loop_variant *variant)
     char why[256] = "";
     int error = 0;
 
+    if (variant->simulated)
+        return true;
     if (variant->ops->shared_create && variant->ops->shared_create(variant->os, &config.shared))
         return false;
     error = variant->ops->create(&config, &loop, why, sizeof why);
@@ -224,20 +256,23 @@ uint8_t loop_pattern(uint32_t seed, uint64_t offset)
 
 void loop_put(struct loop_fixture *f, const char *name, uint32_t seed, uint64_t bytes)
 {
-    int fd = openat(f->dirfd, name, O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC, 0644);
-    uint8_t block[4096];
-    uint64_t at = 0;
+    uint8_t *content = malloc(bytes ? (size_t)bytes : 1);
+    char path[128];
+    int fd;
 
-    assert_true(fd >= 0);
-    while (at < bytes) {
-        size_t count = bytes - at < sizeof block ? (size_t)(bytes - at) : sizeof block;
-
-        for (size_t i = 0; i < count; i++)
-            block[i] = loop_pattern(seed, at + i);
-        assert_int_equal(write(fd, block, count), count);
-        at += count;
+    assert_non_null(content);
+    for (uint64_t i = 0; i < bytes; i++)
+        content[i] = loop_pattern(seed, i);
+    if (f->variant->simulated) {
+        (void)snprintf(path, sizeof path, "/t/%s", name);
+        sim_put(path, content, bytes);
+    } else {
+        fd = openat(f->dirfd, name, O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC, 0644);
+        assert_true(fd >= 0);
+        assert_int_equal(write(fd, content, bytes), bytes);
+        close(fd);
     }
-    close(fd);
+    free(content);
 }
 
 int loop_open_file(struct loop_fixture *f, const char *name, int flags)
@@ -250,7 +285,7 @@ int loop_open_file(struct loop_fixture *f, const char *name, int flags)
 
 void loop_make_cold(struct loop_fixture *f, const char *name)
 {
-    int fd = openat(f->dirfd, name, O_RDONLY | O_CLOEXEC);
+    int fd = f->variant->simulated ? -1 : openat(f->dirfd, name, O_RDONLY | O_CLOEXEC);
 
     if (fd < 0)
         return;

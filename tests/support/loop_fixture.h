@@ -25,7 +25,8 @@ struct loop_variant {
     const struct loop_ops *ops;
     const struct loop_os *os;
     uint32_t gates_off;
-    bool simulated; /* files are not the kernel's */
+    bool simulated;    /* files are not the kernel's */
+    bool virtual_time; /* nothing happens while nobody waits: no threads */
 };
 
 struct loop_fixture {
@@ -41,6 +42,9 @@ struct loop_fixture {
 
 /* The variants that this build has, ended by one without a name. */
 const struct loop_variant *loop_variants(void);
+
+/* Called when a test has ended, before its loop is destroyed, if it is set. */
+extern void (*loop_test_ended)(void);
 
 /* Runs the tests once for each variant, each test with a fixture as its state; cmocka's result. */
 int loop_run_tests(const char *group, const struct CMUnitTest *tests, size_t count);

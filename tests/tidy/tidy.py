@@ -210,7 +210,7 @@ def check_calls(path, code, report):
 # -------------------------------------------------------------------------------------- objects --
 
 def source_of(object_path):
-    match = re.search(r"\.dir/(src/.*)\.o$", object_path)
+    match = re.search(r"\.dir/(?:\./)?(src/.*)\.o$", object_path)
     return match.group(1) if match else object_path
 
 
@@ -239,27 +239,29 @@ def check_objects(root, list_path, report):
     used = set()
     with open(list_path, encoding="utf-8") as file:
         objects = [line for line in file.read().split("\n") if line]
-    for object_path in objects:
-        source = source_of(object_path)
-        for line in run("objdump", "-t", object_path).split("\n"):
-            match = re.match(r"[0-9a-f]+ .{7} (\S+)\s+([0-9a-f]+)\s+(?:\.hidden )?(\S+)$", line)
-            if not match or int(match.group(2), 16) == 0:
-                continue
-            section, symbol = match.group(1), re.sub(r"\.\d+$", "", match.group(3))
-            if not re.match(r"\.(data|bss|tdata|tbss)\b(?!\.rel\.ro)|\*COM\*", section):
-                continue
-            if match.group(3).startswith(".") or section.startswith(".data.rel.ro"):
-                continue
+    source = ""
+    for line in run("objdump", "-t", *objects).split("\n"):
+        if re.match(r"\S.*: +file format ", line):
+            source = source_of(line.split(": ")[0])
+            continue
+        match = re.match(r"[0-9a-f]+ .{7} (\S+)\s+([0-9a-f]+)\s+(?:\.hidden )?(\S+)$", line)
+        if not match:
+            continue
+        section, size, symbol = match.group(1), int(match.group(2), 16), match.group(3)
+        if section == "*UND*":
+            name = re.sub(r"^(__isoc99_|__)|_chk$", "", symbol)
+            # gcc turns some prints into others of the family; the source check gives the line.
+            if name in FORBIDDEN and source not in FORBIDDEN[name]:
+                report.add(source, 1, "imports " + name)
+        elif size > 0 and not symbol.startswith(".") and \
+                re.match(r"(\.data|\.bss|\.tdata|\.tbss)(\.|$)|\*COM\*", section) and \
+                not section.startswith(".data.rel.ro"):
+            symbol = re.sub(r"\.\d+$", "", symbol)
             hits = [a for a in allowed if a[0] == source and fnmatch.fnmatch(symbol, a[1])]
             used.update(hits)
             if not hits:
-                report.add(source, 1, "mutable global %s (%s); src/ has none but those that %s justifies"
+                report.add(source, 1, "mutable global %s (%s) that %s does not justify"
                            % (symbol, section, ALLOWED_GLOBALS))
-        for line in run("nm", "-u", object_path).split("\n"):
-            name = re.sub(r"^(__isoc99_|__)|(_chk)$", "", line.strip()[2:]) if line.strip() else ""
-            # gcc turns plain prints into others of the family; the source check gives the line.
-            if name in FORBIDDEN and source not in FORBIDDEN[name]:
-                report.add(source, 1, "imports %s" % name)
     for path, symbol, number in allowed:
         if (path, symbol, number) not in used:
             report.add(ALLOWED_GLOBALS, number, "there is no such global any more: %s %s" % (path, symbol))

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * plan_case.h - random planner inputs and an oracle, shared by the property test and the fuzz target.
+ * plan_case.h - random planner inputs and an oracle, shared by the property test and the fuzz
+ * target.
  *
  * A case draws numbers from wherever they come (a seeded generator, the fuzzer's bytes) and makes
  * objects, profiles and chunks of them: mostly small and near one another, sometimes hostile. The
- * oracle is the contract of plan.h written as the simplest code that can be right; it shares nothing
- * with src/plan but the header (and parts.h, which is a contract too).
+ * oracle is the contract of plan.h written as the simplest code that can be right; it shares
+ * nothing with src/plan but the header (and parts.h, which is a contract too).
  */
 #ifndef LSIO_TESTS_PLAN_CASE_H
 #define LSIO_TESTS_PLAN_CASE_H
@@ -18,8 +19,8 @@
 #include "plan/parts.h"
 #include "plan/plan.h"
 
-#define CASE_OBJECTS 6u
-#define CASE_CHUNKS 300u
+#define CASE_OBJECTS    6u
+#define CASE_CHUNKS     3000u
 #define CASE_STRIDE_MAX 96u
 
 struct plan_case {
@@ -35,7 +36,8 @@ struct plan_case {
     unsigned char chunks[CASE_CHUNKS * CASE_STRIDE_MAX + 64];
     struct plan_input input;
     uint32_t slab_chunks;
-    char what[160]; /* what is wrong */
+    uint64_t kinds[6], sorted; /* operations and sorted slabs seen so far, in all cases */
+    char what[160];            /* what is wrong */
 };
 
 static char case_chain_direct, case_chain_decodes, case_memory;
@@ -88,8 +90,8 @@ static void case_make_objects(struct plan_case *c)
     }
     for (uint32_t i = 0; i < CASE_OBJECTS; i++) {
         struct plan_object *object = &c->objects[i].plan;
-        uint64_t size = CASE_PICK(c, 0, 1, 1000, 100000, 1 << 22, UINT64_C(1) << 40, INT64_MAX,
-                                  UINT64_MAX - 1);
+        uint64_t size =
+            CASE_PICK(c, 0, 1, 1000, 100000, 1 << 22, UINT64_C(1) << 40, INT64_MAX, UINT64_MAX - 1);
 
         c->objects[i].true_size = size;
         atomic_init(&object->size, case_below(c, 2) ? size : LSIO_SIZE_UNKNOWN);
@@ -114,6 +116,10 @@ static void case_make_chunk(struct plan_case *c, struct lsio_chunk *chunk, uint6
     chunk->length = 1 + case_below(c, scale);
     *at = shape == 0 ? *at + case_below(c, 3) * case_below(c, scale)
                      : case_below(c, CASE_PICK(c, 1000, 100000, 1 << 22));
+    if (shape == 2) { /* a grid */
+        chunk->length = 4096;
+        *at = case_below(c, 400) * 4096;
+    }
     chunk->offset = (int64_t)(*at & INT64_MAX);
     if (shape == 0) {
         *at += case_below(c, 8) ? chunk->length : chunk->length / 2;
@@ -143,7 +149,7 @@ static void case_make_chunk(struct plan_case *c, struct lsio_chunk *chunk, uint6
 
 static void case_make(struct plan_case *c)
 {
-    uint64_t shape = case_below(c, 2), at = case_below(c, 10000);
+    uint64_t shape = case_below(c, 3), at = case_below(c, 10000);
     uint32_t object = 0;
 
     case_make_profile(c, &c->profiles[0]);
@@ -152,7 +158,8 @@ static void case_make(struct plan_case *c)
     c->input = (struct plan_input){
         .chunks = (const struct lsio_chunk *)(const void *)c->chunks,
         .chunk_bytes = case_below(c, 4) ? sizeof(struct lsio_chunk) : CASE_STRIDE_MAX,
-        .chunk_count = 1 + case_below(c, case_below(c, 4) ? 60 : CASE_CHUNKS),
+        .chunk_count =
+            1 + case_below(c, CASE_PICK(c, 20, 60, 300, case_below(c, 16) ? 60 : CASE_CHUNKS)),
         .objects = &c->objects[0].plan,
         .object_bytes = sizeof(c->objects[0]),
         .object_count = CASE_OBJECTS,
@@ -160,7 +167,10 @@ static void case_make(struct plan_case *c)
         .reads_into_dst = case_reads_into_dst,
         .join_bytes_max = CASE_PICK(c, 0, 1, 5000, 65536, 1 << 20),
     };
-    c->slab_chunks = 1 + (uint32_t)case_below(c, c->input.chunk_count);
+    c->slab_chunks = (uint32_t)c->input.chunk_count;
+    if (case_below(c, 2)) {
+        c->slab_chunks = 1 + (uint32_t)case_below(c, c->input.chunk_count);
+    }
     for (uint64_t i = 0; i < c->input.chunk_count; i++) {
         void *place = c->chunks + i * c->input.chunk_bytes;
         case_make_chunk(c, place, &at, &object, shape);
@@ -340,6 +350,7 @@ static bool case_check_slab(struct plan_case *c, const struct plan_slab *slab,
     if (slab->chunk_count != count || slab->op_count > count) {
         return CASE_FAIL(c, "wrong counts");
     }
+    c->sorted += slab->sorted;
     memset(seen, 0, sizeof(seen));
     for (uint32_t i = 0; i < count; i++) {
         uint64_t index = plan_chunk_of(slab, i);
@@ -364,6 +375,7 @@ static bool case_check_slab(struct plan_case *c, const struct plan_slab *slab,
             return CASE_FAIL(c, "operation %u does not follow the one before", i);
         }
         position += op->count;
+        c->kinds[op->kind <= PLAN_PROBE ? op->kind : 0]++;
         if (!case_check_op(c, slab, op)) {
             return false;
         }
@@ -386,9 +398,10 @@ struct case_slab {
     struct plan_op ops[CASE_CHUNKS];
 };
 
-static void case_slab_init(struct case_slab *s)
+static void case_slab_init(struct case_slab *s, uint32_t count)
 {
-    memset(s, 0xa5, sizeof(*s));
+    memset(s->order, 0xa5, count * sizeof(s->order[0]));
+    memset(s->ops, 0xa5, count * sizeof(s->ops[0]));
     s->slab.order = s->order;
     s->slab.ops = s->ops;
 }
@@ -404,7 +417,7 @@ static bool case_check_resume(struct plan_case *c, struct planner *planner,
     for (uint32_t i = 0; i < probe->count; i++) {
         members[i] = (uint32_t)plan_chunk_of(&from->slab, probe->first + i);
     }
-    case_slab_init(&again);
+    case_slab_init(&again, probe->count);
     atomic_store(&c->objects[object].plan.size, size);
     plan_resume(planner, &c->input, &from->slab, probe, &again.slab);
     for (uint32_t i = 0; i < again.slab.op_count; i++) {
@@ -436,7 +449,7 @@ static bool case_run(struct plan_case *c)
         for (uint32_t i = 0; i < count; i++) {
             members[i] = (uint32_t)first + i;
         }
-        case_slab_init(&s);
+        case_slab_init(&s, count);
         plan_slab_build(planner, &c->input, first, count, &s.slab);
         good = case_check_slab(c, &s.slab, members, count);
         for (uint32_t i = 0; good && i < s.slab.op_count; i++) {

@@ -15,10 +15,10 @@
 #include "plan/parts.h"
 #include "plan/plan.h"
 
-#define FIXTURE_CHUNKS 4096u
+#define FIXTURE_CHUNKS  4096u
 #define FIXTURE_OBJECTS 8u
-#define KIB(n) ((uint64_t)(n) << 10)
-#define MIB(n) ((uint64_t)(n) << 20)
+#define KIB(n)          ((uint64_t)(n) << 10)
+#define MIB(n)          ((uint64_t)(n) << 20)
 
 struct fixture {
     struct plan_profile profile;

@@ -100,8 +100,9 @@ static void only_its_own_field_changes(void **unused)
 static void other_keys_are_left_to_others(void **unused)
 {
     struct plan_profile profile = profile_of("ssd"), before = profile_of("ssd");
-    static const char *const keys[] = {"", "gap", "gap_byte", "gap_bytes_", "profile", "name",
-                                       "reason", "physical_order", "Direct", "symlinks"};
+    static const char *const keys[] = {"",        "gap",     "gap_byte", "gap_bytes_",
+                                       "profile", "name",    "reason",   "physical_order",
+                                       "Direct",  "symlinks"};
 
     (void)unused;
     for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
@@ -161,9 +162,12 @@ static void bad_values_are_refused(void **unused)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(builtin_values_make_sense), cmocka_unit_test(unknown_names_are_refused),
-        cmocka_unit_test(every_field_can_be_set),    cmocka_unit_test(only_its_own_field_changes),
-        cmocka_unit_test(other_keys_are_left_to_others), cmocka_unit_test(bad_values_are_refused),
+        cmocka_unit_test(builtin_values_make_sense),
+        cmocka_unit_test(unknown_names_are_refused),
+        cmocka_unit_test(every_field_can_be_set),
+        cmocka_unit_test(only_its_own_field_changes),
+        cmocka_unit_test(other_keys_are_left_to_others),
+        cmocka_unit_test(bad_values_are_refused),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

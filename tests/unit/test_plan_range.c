@@ -43,7 +43,7 @@ static void check(const struct row *rows, size_t count)
     } while (0)
 
 #define UNKNOWN LSIO_SIZE_UNKNOWN
-#define END LSIO_TO_END
+#define END     LSIO_TO_END
 
 static void from_the_start(void **unused)
 {

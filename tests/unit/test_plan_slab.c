@@ -67,6 +67,36 @@ static void sparse_chunks_keep_the_callers_order(void **state)
     assert_int_equal(f->slab.op_count, 4000);
 }
 
+/* The first pass gives up on so random an order; what is planned then must be as complete. */
+static void random_order_that_stays_is_planned_whole(void **state)
+{
+    struct fixture *f = *state;
+
+    fixture_reset(f, "nvme");
+    add_shuffled(f, 0, 3000, 4096, 100000);
+    for (uint32_t i = 0; i < 10; i++) {
+        add(f, 0, 5, 0);
+        add(f, 1, -10, 10);
+        add(f, 2, 0, MIB(1024) + 1);
+        add_direct(f, 3, (int64_t)MIB(i), 4096);
+        add_direct(f, 3, (int64_t)MIB(i) + 4096, 4096);
+    }
+    build(f);
+    assert_false(f->slab.sorted);
+    assert_int_equal(f->slab.op_count, 3040);
+    for (uint32_t i = 0; i < 3000; i++) {
+        expect_op(&f->slab, i, PLAN_READ, 1, 4096);
+        assert_int_equal(f->slab.ops[i].first, i);
+    }
+    for (uint32_t i = 3000; i < 3040; i += 4) {
+        expect_op(&f->slab, i, PLAN_NONE, 1, 0);
+        expect_op(&f->slab, i + 1, PLAN_PROBE, 1, 0);
+        expect_op(&f->slab, i + 2, PLAN_SPLIT, 1, 0);
+        assert_int_equal(f->slab.ops[i + 2].parts, 513);
+        expect_op(&f->slab, i + 3, PLAN_VECTOR, 2, 8192);
+    }
+}
+
 static void gap_zero_sorts_only_what_touches(void **state)
 {
     struct fixture *f = *state;
@@ -349,6 +379,7 @@ int main(void)
         cmocka_unit_test(in_order_is_left_alone),
         cmocka_unit_test(dense_chunks_are_sorted),
         cmocka_unit_test(sparse_chunks_keep_the_callers_order),
+        cmocka_unit_test(random_order_that_stays_is_planned_whole),
         cmocka_unit_test(gap_zero_sorts_only_what_touches),
         cmocka_unit_test(chunks_too_long_to_join_are_not_sorted),
         cmocka_unit_test(wasteful_joins_are_no_reason_to_sort),

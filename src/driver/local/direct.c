@@ -22,8 +22,6 @@
  *
  * Threads: on the read's worker, but for the map (atomic bytes).
  */
-#define _GNU_SOURCE /* O_DIRECT */
-
 #include "driver/local/direct.h"
 
 #include <stdlib.h>
@@ -205,7 +203,7 @@ static void direct_failed(struct driver_env *env, struct driver_read *read, stru
                           int64_t result)
 {
     if (result == -EINVAL || result == -EOPNOTSUPP) {
-        if (read->op.open_flags & O_DIRECT)
+        if (!(read->state & LOCAL_CACHED_PIECE))
             cache_refuse_direct(file->cache, file->stat.device);
         go_cached(env, read, file);
         return;
@@ -299,7 +297,7 @@ static void piece_submit(struct driver_env *env, struct driver_read *read, struc
         op->iov_count = read->iov_count;
         op->buffer = -1;
     }
-    op->open_flags = cached ? 0 : O_DIRECT; /* how a failure is to be understood */
+    read->state = (uint8_t)((read->state & ~LOCAL_CACHED_PIECE) | (cached ? LOCAL_CACHED_PIECE : 0));
     op->fd = cached ? file->fd : atomic_load_explicit(&file->direct_fd, memory_order_acquire);
     op->file = file_slot(env, file, cached ? FILE_PLAIN : FILE_DIRECT);
     if (!read->direct)

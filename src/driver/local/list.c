@@ -152,7 +152,7 @@ static int is_reachable(const struct walk *walk)
 
     if (!store->beneath)
         return 1;
-    fd = store->os->open(store->root_fd, walk->key, O_PATH | O_NONBLOCK, true);
+    fd = store->os->open(store->root_fd, walk->key, O_PATH, true);
     if (fd >= 0)
         store->os->close(fd);
     else if (fd != -EXDEV && fd != -ENOENT && fd != -ELOOP && fd != -ENOTDIR)

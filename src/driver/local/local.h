@@ -51,7 +51,8 @@ enum local_read_state {
     LOCAL_WAITING = 2,   /* in a list of the cache; read->wait is the file */
     LOCAL_STATE_MASK = 3,
     LOCAL_CANCELED = 4,  /* somebody asked for the end */
-    LOCAL_PRIVATE = 8    /* reads through a descriptor of its own: read->wait is that plus one */
+    LOCAL_PRIVATE = 8,   /* reads through a descriptor of its own: read->wait is that plus one */
+    LOCAL_CACHED_PIECE = 16 /* O_DIRECT: this piece goes through the page cache */
 };
 
 /* driver_read.status on its way through the cache: begin again. */

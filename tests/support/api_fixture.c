@@ -1,0 +1,464 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Design: cmocka runs a group once per variant; the variant of the running group is a global of the test
+ * program, because cmocka hands groups no argument.
+ */
+#define _GNU_SOURCE
+#include "api_fixture.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+static struct {
+    const char *loop;
+    bool local;
+} variant;
+
+/* ---------------------------------------------------------------------------------------- pattern -- */
+
+static uint64_t word_at(uint32_t object, uint64_t index)
+{
+    uint64_t x = (index + 1) * UINT64_C(0x9e3779b97f4a7c15) + object * UINT64_C(0xbf58476d1ce4e5b9);
+
+    x ^= x >> 29;
+    x *= UINT64_C(0x94d049bb133111eb);
+    return x ^ x >> 32;
+}
+
+void api_fill(void *into, uint32_t object, uint64_t offset, uint64_t count)
+{
+    uint8_t *bytes = into;
+
+    while (count) {
+        uint64_t word = word_at(object, offset / 8);
+        uint64_t skip = offset % 8, part = 8 - skip < count ? 8 - skip : count;
+        memcpy(bytes, (const uint8_t *)&word + skip, part);
+        bytes += part;
+        offset += part;
+        count -= part;
+    }
+}
+
+uint64_t api_mismatch(const void *bytes, uint32_t object, uint64_t offset, uint64_t count)
+{
+    const uint8_t *at = bytes;
+    uint8_t want[512];
+
+    for (uint64_t done = 0; done < count;) {
+        uint64_t part = count - done < sizeof(want) ? count - done : sizeof(want);
+        api_fill(want, object, offset + done, part);
+        for (uint64_t i = 0; memcmp(at + done, want, part) != 0 && i < part; i++)
+            if (at[done + i] != want[i])
+                return done + i;
+        done += part;
+    }
+    return count;
+}
+
+void api_check(const void *bytes, uint32_t object, uint64_t offset, uint64_t count)
+{
+    uint64_t at = api_mismatch(bytes, object, offset, count);
+
+    if (at != count)
+        fail_msg("object %u: the bytes at offset %llu (%llu of %llu) are wrong", object,
+                 (unsigned long long)(offset + at), (unsigned long long)at, (unsigned long long)count);
+}
+
+bool api_all(const void *bytes, uint8_t value, uint64_t count)
+{
+    const uint8_t *at = bytes;
+
+    return count == 0 || (at[0] == value && memcmp(at, at + 1, count - 1) == 0);
+}
+
+/* ---------------------------------------------------------------------------------------- objects -- */
+
+static void path_of(const struct api *api, const char *key, char *out, size_t bytes)
+{
+    snprintf(out, bytes, "%s/%s", api->dir, key);
+}
+
+static void folders_make(char *path)
+{
+    for (char *slash = strchr(path + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+        *slash = '\0';
+        mkdir(path, 0755);
+        *slash = '/';
+    }
+}
+
+void api_put(struct api *api, const char *key, uint32_t object, uint64_t bytes)
+{
+    char path[512];
+    void *data = malloc(bytes + 1);
+    int fd;
+
+    assert_non_null(data);
+    api_fill(data, object, 0, bytes);
+    path_of(api, key, path, sizeof(path));
+    folders_make(path);
+    fd = open(path, O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC, 0644);
+    assert_true(fd >= 0);
+    for (uint64_t done = 0; done < bytes;) {
+        ssize_t count = write(fd, (char *)data + done, bytes - done);
+        assert_true(count > 0);
+        done += (uint64_t)count;
+    }
+    close(fd);
+    if (!api->local && api->store)
+        assert_int_equal(lsio_memory_put(api->store, key, data, bytes), 0);
+    free(data);
+}
+
+int64_t api_oracle(const struct api *api, const char *key, int64_t offset, uint64_t length, void *into,
+                   uint64_t into_bytes)
+{
+    char path[512];
+    struct stat stat;
+    uint64_t size, at = (uint64_t)offset, back = offset < 0 ? 0 - (uint64_t)offset : 0;
+    int64_t status = 0;
+    int fd;
+
+    if (length == 0)
+        return 0;
+    if (offset < 0 && length != LSIO_TO_END && length > back)
+        return -EINVAL;
+    path_of(api, key, path, sizeof(path));
+    fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0 || fstat(fd, &stat) != 0)
+        return -errno;
+    size = (uint64_t)stat.st_size;
+    if (offset < 0 && length == LSIO_TO_END)
+        at = back > size ? 0 : size - back;
+    else if (offset < 0)
+        at = size - back; /* beyond the start it wraps, and is beyond the end then */
+    if (at > size || (length != LSIO_TO_END && length > size - at))
+        status = LSIO_E_TRUNCATED;
+    else if (length == LSIO_TO_END)
+        length = size - at;
+    if (status == 0 && length > into_bytes)
+        status = LSIO_E_NO_SPACE;
+    if (status == 0)
+        status = pread(fd, into, length, (off_t)at);
+    close(fd);
+    return status;
+}
+
+/* ------------------------------------------------------------------------------------ the fixture -- */
+
+struct lsio_config api_config(const struct api *api)
+{
+    return (struct lsio_config){.struct_bytes = sizeof(struct lsio_config),
+                                .workers = 3,
+                                .memory_bytes_max = 32 * MIB,
+                                .loop = api->loop};
+}
+
+struct lsio_store *api_open(struct api *api, struct lsio_context *context,
+                            const struct lsio_option *options, size_t option_count)
+{
+    struct lsio_store *store = NULL;
+
+    assert_int_equal(lsio_store_open(context, api->local ? api->dir : "memory://test", options,
+                                     option_count, &store),
+                     0);
+    return store;
+}
+
+static void memory_refill_one(struct api *api, const char *folder)
+{
+    DIR *dir = opendir(folder);
+    struct dirent *entry;
+
+    while (dir && (entry = readdir(dir)) != NULL) {
+        char path[1024];
+        struct stat stat;
+        if (entry->d_name[0] == '.')
+            continue;
+        snprintf(path, sizeof(path), "%s/%s", folder, entry->d_name);
+        assert_int_equal(lstat(path, &stat), 0);
+        if (S_ISDIR(stat.st_mode)) {
+            memory_refill_one(api, path);
+        } else if (S_ISREG(stat.st_mode)) {
+            void *data = malloc((size_t)stat.st_size + 1);
+            int fd = open(path, O_RDONLY | O_CLOEXEC);
+            assert_int_equal(pread(fd, data, (size_t)stat.st_size, 0), stat.st_size);
+            close(fd);
+            assert_int_equal(lsio_memory_put(api->store, path + strlen(api->dir) + 1, data,
+                                             (uint64_t)stat.st_size),
+                             0);
+            free(data);
+        }
+    }
+    if (dir)
+        closedir(dir);
+}
+
+void api_remake(struct api *api, const struct lsio_config *config, const struct lsio_option *options,
+                size_t option_count)
+{
+    struct lsio_config usual = api_config(api);
+
+    if (api->context)
+        assert_int_equal(lsio_context_destroy(api->context), 0);
+    api->context = NULL;
+    assert_int_equal(lsio_context_create(config ? config : &usual, &api->context), 0);
+    api->store = api_open(api, api->context, options, option_count);
+    if (!api->local)
+        memory_refill_one(api, api->dir);
+}
+
+static int test_setup(void **state)
+{
+    struct api *api = calloc(1, sizeof(*api));
+    const char *root = getenv("TMPDIR");
+
+    if (!api)
+        return -1;
+    api->loop = variant.loop;
+    api->local = variant.local;
+    api->descriptors = api_descriptors();
+    snprintf(api->dir, sizeof(api->dir), "%.100s/lsio-api-XXXXXX", root && *root ? root : "/tmp");
+    if (!mkdtemp(api->dir))
+        return -1;
+    *state = api;
+    api_remake(api, NULL, NULL, 0);
+    return 0;
+}
+
+static int remove_one(const char *path, const struct stat *stat, int flag, struct FTW *ftw)
+{
+    (void)stat;
+    (void)flag;
+    (void)ftw;
+    return remove(path);
+}
+
+static int test_teardown(void **state)
+{
+    struct api *api = *state;
+    int status = api->context ? lsio_context_destroy(api->context) : 0;
+    int descriptors = api_descriptors();
+
+    nftw(api->dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    if (status)
+        print_error("lsio_context_destroy: %d\n", status);
+    if (descriptors != api->descriptors) {
+        print_error("%d descriptors are open, %d were before\n", descriptors, api->descriptors);
+        status = -1;
+    }
+    free(api);
+    return status;
+}
+
+static bool loop_is_there(const char *name)
+{
+    struct lsio_config config = {.struct_bytes = sizeof(config), .workers = 1, .loop = name};
+    struct lsio_context *context;
+
+    return lsio_context_create(&config, &context) == 0 && lsio_context_destroy(context) == 0;
+}
+
+int api_run_tests(const char *group, const struct CMUnitTest *tests, size_t count, unsigned stores)
+{
+    static const char *const loops[] = {"uring", "epoll"};
+    struct CMUnitTest *with_setup = calloc(count, sizeof(*with_setup));
+    int failures = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        with_setup[i] = tests[i];
+        with_setup[i].setup_func = test_setup;
+        with_setup[i].teardown_func = test_teardown;
+    }
+    for (size_t i = 0; i < 2 * COUNT(loops); i++) {
+        char name[128];
+        variant.loop = loops[i / 2];
+        variant.local = i % 2;
+        if (!(stores & (variant.local ? API_LOCAL : API_MEMORY)))
+            continue;
+        if (!loop_is_there(variant.loop)) {
+            print_message("loop %s cannot run here: left out\n", variant.loop);
+            continue;
+        }
+        snprintf(name, sizeof(name), "%s: %s, %s", group, variant.loop,
+                 variant.local ? "local" : "memory");
+        failures += _cmocka_run_group_tests(name, with_setup, count, NULL, NULL);
+    }
+    free(with_setup);
+    return failures;
+}
+
+/* ----------------------------------------------------------------------------------- short words -- */
+
+struct lsio_object api_object(const struct api *api, const char *key)
+{
+    return (struct lsio_object){.store = api->store, .key = key, .size = LSIO_SIZE_UNKNOWN};
+}
+
+struct lsio_request api_request(struct lsio_object *objects, size_t object_count,
+                                struct lsio_chunk *chunks, size_t chunk_count,
+                                struct lsio_result *results)
+{
+    return (struct lsio_request){.struct_bytes = sizeof(struct lsio_request),
+                                 .objects = objects,
+                                 .object_count = object_count,
+                                 .chunks = chunks,
+                                 .chunk_count = chunk_count,
+                                 .results = results};
+}
+
+struct lsio_stage api_stage(lsio_stage_fn *run, uint32_t flags, void *user)
+{
+    return (struct lsio_stage){.struct_bytes = sizeof(struct lsio_stage),
+                               .name = "test",
+                               .run = run,
+                               .user = user,
+                               .flags = flags};
+}
+
+struct lsio_stats api_stats(struct lsio_context *context)
+{
+    struct lsio_stats stats = {.struct_bytes = sizeof(stats)};
+
+    assert_int_equal(lsio_context_stats(context, &stats), 0);
+    return stats;
+}
+
+struct lsio_progress api_progress(struct lsio_batch *batch)
+{
+    struct lsio_progress progress = {.struct_bytes = sizeof(progress)};
+
+    assert_int_equal(lsio_batch_progress(batch, &progress), 0);
+    return progress;
+}
+
+int api_wait(struct lsio_batch *batch)
+{
+    int status = 1;
+    int error = lsio_batch_wait(batch, 60000, &status);
+
+    if (error) { /* a hung batch cannot be torn down either */
+        fprintf(stderr, "the batch did not end within a minute: %s\n", lsio_status_name(error));
+        abort();
+    }
+    return status;
+}
+
+void api_seen_init(struct api_seen *seen, uint64_t count)
+{
+    memset(seen, 0, sizeof(*seen));
+    seen->count = count;
+    seen->caller = pthread_self();
+    seen->chunk = calloc(count + 1, sizeof(*seen->chunk));
+    assert_non_null(seen->chunk);
+}
+
+void api_seen_on_chunk(struct lsio_batch *batch, uint64_t index, const struct lsio_result *result,
+                       void *data)
+{
+    struct api_seen *seen = data;
+
+    (void)batch;
+    if (index < seen->count)
+        atomic_fetch_add(&seen->chunk[index], 1);
+    else
+        atomic_fetch_add(&seen->wrong, 1);
+    if (atomic_load(&seen->done) || pthread_equal(pthread_self(), seen->caller))
+        atomic_fetch_add(&seen->wrong, 1);
+    if (result->status > 0)
+        atomic_fetch_add(&seen->wrong, 1);
+    if (result->status < 0)
+        atomic_fetch_add(&seen->failed, 1);
+    if (result->status == -ECANCELED)
+        atomic_fetch_add(&seen->canceled, 1);
+}
+
+void api_seen_on_done(struct lsio_batch *batch, int status, void *data)
+{
+    struct api_seen *seen = data;
+
+    (void)batch;
+    if (pthread_equal(pthread_self(), seen->caller))
+        atomic_fetch_add(&seen->wrong, 1);
+    atomic_store(&seen->status, status);
+    atomic_fetch_add(&seen->done, 1);
+}
+
+void api_seen_check(struct api_seen *seen)
+{
+    for (uint64_t i = 0; i < seen->count; i++)
+        if (atomic_load(&seen->chunk[i]) != 1)
+            fail_msg("chunk %llu was reported %u times", (unsigned long long)i,
+                     atomic_load(&seen->chunk[i]));
+    assert_int_equal(atomic_load(&seen->wrong), 0);
+    assert_int_equal(atomic_load(&seen->done), 1);
+    free(seen->chunk);
+    seen->chunk = NULL;
+}
+
+int api_gate_stage(struct lsio_call *call)
+{
+    struct api_gate *gate = call->user;
+
+    atomic_fetch_add(&gate->entered, 1);
+    while (!atomic_load(&gate->open))
+        api_sleep_ms(1);
+    return 0;
+}
+
+void api_gate_wait(struct api_gate *gate, int count)
+{
+    uint64_t until = api_now_ms() + 30000;
+
+    while (atomic_load(&gate->entered) < count && api_now_ms() < until)
+        api_sleep_ms(1);
+    if (atomic_load(&gate->entered) < count) {
+        fprintf(stderr, "only %d of %d stages began\n", atomic_load(&gate->entered), count);
+        abort();
+    }
+}
+
+void api_gate_open(struct api_gate *gate)
+{
+    atomic_store(&gate->open, true);
+}
+
+uint64_t api_now_ms(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+void api_sleep_ms(unsigned ms)
+{
+    struct timespec time = {ms / 1000, (long)(ms % 1000) * 1000000};
+
+    while (nanosleep(&time, &time) != 0 && errno == EINTR)
+        ;
+}
+
+unsigned api_scale(void)
+{
+    const char *text = getenv("LSIO_TEST_SCALE");
+    int scale = text ? atoi(text) : 1;
+
+    return scale > 0 ? (unsigned)scale : 1;
+}
+
+int api_descriptors(void)
+{
+    DIR *dir = opendir("/proc/self/fd");
+    int count = -1; /* the directory's own */
+
+    while (dir && readdir(dir))
+        count++;
+    if (dir)
+        closedir(dir);
+    return count;
+}
