@@ -35,6 +35,7 @@ struct lsio_store {
     char *url; /* without secrets; owned */
     struct plan_profile profile;
     _Atomic uint32_t users; /* batches that use it now */
+    _Atomic uint32_t inflight; /* reads, where profile.inflight_max is too small to be shared out */
     struct lsio_store *next; /* the context's list; under its lock */
     uint32_t ordinal;        /* unique in the context */
 };

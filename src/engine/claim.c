@@ -158,10 +158,22 @@ static void ready_remove(struct lsio_batch *batch, struct slab *slab)
     }
 }
 
+/* Of the store of its first chunk: a slab of several stores is driven at the pace of that one. */
+static const struct plan_profile *slab_profile(const struct slab *slab)
+{
+    uint64_t index = slab->is_split ? slab->split.chunk : plan_chunk_of(&slab->plan, 0);
+    const struct lsio_chunk *chunk = request_chunk(&slab->segment->view, index);
+    const struct segment *segment = slab->segment;
+
+    return chunk->object < segment->view.object_count ? segment->objects[chunk->object].plan.profile
+                                                      : NULL;
+}
+
 static void publish(struct lsio_batch *batch, struct slab *slab, bool planned)
 {
     struct lsio_context *context = batch->context;
 
+    slab->profile = slab_profile(slab);
     if (!slab->is_split && slab->plan.op_count) {
         uint64_t average = slab->plan.bytes_read / slab->plan.op_count + 1;
         uint64_t run = (UINT64_C(1) << 20) / average;
@@ -210,6 +222,20 @@ static uint32_t slab_chunks_wanted(const struct lsio_batch *batch, const struct 
     return batch->slab_chunks < max ? batch->slab_chunks : max;
 }
 
+/* Where the bytes lie, for disks that seek: asked for on a worker, for submit must not block, and only
+ * where that costs less than it can save. */
+static void segment_describe(struct segment *segment)
+{
+    if (segment->view.object_count > ENGINE_DESCRIBE_MAX)
+        return;
+    for (size_t i = 0; i < segment->view.object_count; i++) {
+        struct driver_object *object = &segment->objects[i];
+        if (object->plan.profile->physical_order && object->store->driver->describe_object &&
+            !atomic_load_explicit(&object->changed, memory_order_relaxed))
+            object->store->driver->describe_object(object);
+    }
+}
+
 /* No memory to plan with: those chunks end here. Called and returns without the lock. */
 static void plan_fail(struct worker *worker, struct segment *segment, uint64_t first, uint32_t count)
 {
@@ -245,6 +271,8 @@ static void plan_one(struct worker *worker, struct lsio_batch *batch)
     batch->planning = true;
     pthread_mutex_unlock(&context->lock);
 
+    if (first == 0)
+        segment_describe(segment);
     planner = worker_planner(worker);
     slab = planner ? slab_get(context, count) : NULL;
     if (slab) {

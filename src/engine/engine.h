@@ -36,6 +36,7 @@
 #define ENGINE_SLAB_CHUNKS_MAX 65536u
 #define ENGINE_SLAB_CHUNKS_SMALL 1024u
 #define ENGINE_INLINE_CHUNKS_MAX 4u
+#define ENGINE_DESCRIBE_MAX 1024u /* objects of a batch whose place on the medium is asked for */
 #define ENGINE_VECTORS_MAX 64u /* vectored reads in flight per worker */
 #define ENGINE_BUFFERS_MAX 16u /* registered with a loop: 0 the arena, others the user's */
 #define ENGINE_DRIVERS_MAX 8u
@@ -112,6 +113,7 @@ struct slab {
     struct split split;
     uint32_t capacity;    /* chunks */
     uint32_t run_max;     /* operations per claim */
+    const struct plan_profile *profile; /* sets the pace; may be NULL */
     bool urgent;          /* from a callback, a probe or a split: goes to the front */
     /* shared */
     _Atomic uint32_t next; /* next operation to claim; may run past op_count */
@@ -419,6 +421,12 @@ static inline void stat_add(_Atomic uint64_t *counter, uint64_t value)
     atomic_store_explicit(counter,
                           atomic_load_explicit(counter, memory_order_relaxed) + value,
                           memory_order_relaxed);
+}
+
+/* True if reads in flight on a store are counted over all workers. */
+static inline bool store_is_counted(const struct lsio_context *context, const struct lsio_store *store)
+{
+    return store->profile.inflight_max < 4 * context->worker_count;
 }
 
 static inline const struct lsio_chain *chunk_chain(const struct segment *segment,

@@ -300,7 +300,8 @@ static bool probe_continue(struct worker *worker, struct operation *operation)
     chunk = operation_member(operation, 0, &index, &offset, &length);
     if (plan_chunk_range(chunk, atomic_load(&operation->read.object->plan.size), &offset, &length) ||
         length == 0 || length > plan_read_bytes_max(operation->read.object->plan.profile) ||
-        operation->home != worker)
+        operation->home != worker ||
+        store_is_counted(worker->context, operation->read.object->store))
         return false;
     if (chunk_starts_read(worker, segment, chunk, length))
         return false;

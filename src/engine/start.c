@@ -162,20 +162,44 @@ static void operation_submit(struct worker *worker, struct operation *operation,
 
 static void operation_drop(struct worker *worker, struct operation *operation)
 {
+    struct lsio_store *store = operation->read.object->store;
+
+    if (store_is_counted(worker->context, store))
+        atomic_fetch_sub(&store->inflight, 1);
     operation->read.bytes = 0;
     operation_release(worker, operation);
+}
+
+/* Where the store's limit cannot be shared out evenly among the workers it is counted instead. */
+static bool store_admits(struct worker *worker, struct lsio_store *store)
+{
+    uint32_t limit = store->profile.inflight_max;
+
+    if (!store_is_counted(worker->context, store))
+        return true;
+    if (atomic_fetch_add(&store->inflight, 1) < limit)
+        return true;
+    atomic_fetch_sub(&store->inflight, 1);
+    return false;
 }
 
 static struct operation *operation_for(struct worker *worker, struct slab *slab, uint8_t kind,
                                        const struct lsio_chunk *chunk)
 {
-    struct operation *operation = operation_get(worker);
+    struct driver_object *object = &slab->segment->objects[chunk->object];
+    struct operation *operation;
 
-    if (operation) {
-        operation->segment = slab->segment;
-        operation->kind = kind;
-        operation->read.object = &slab->segment->objects[chunk->object];
+    if (!store_admits(worker, object->store))
+        return NULL;
+    operation = operation_get(worker);
+    if (!operation) {
+        if (store_is_counted(worker->context, object->store))
+            atomic_fetch_sub(&object->store->inflight, 1);
+        return NULL;
     }
+    operation->segment = slab->segment;
+    operation->kind = kind;
+    operation->read.object = object;
     return operation;
 }
 

@@ -68,9 +68,6 @@ static int object_init(struct segment *segment, size_t index, uint64_t batch_byt
         atomic_init(&state->changed, -EINVAL);
     state->store = store;
     atomic_fetch_add_explicit(&store->users, 1, memory_order_relaxed);
-    if (store->profile.physical_order && store->driver->describe_object &&
-        !atomic_load_explicit(&state->changed, memory_order_relaxed))
-        store->driver->describe_object(state);
     return 0;
 }
 

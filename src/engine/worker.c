@@ -38,6 +38,8 @@ void worker_complete(struct driver_env *env, struct driver_read *read)
     struct worker *worker = container_of(env, struct worker, env);
     struct operation *operation = container_of(read, struct operation, read);
 
+    if (store_is_counted(worker->context, read->object->store))
+        atomic_fetch_sub(&read->object->store->inflight, 1);
     operation->active = false;
     worker->inflight--;
     worker->completions++;
@@ -148,10 +150,7 @@ static void warmth_sample(struct worker *worker, uint32_t flushed, uint32_t imme
 /* A store's share for one worker. */
 static uint32_t depth_share(const struct worker *worker, const struct slab *slab)
 {
-    const struct segment *segment = slab->segment;
-    const struct plan_profile *profile =
-        segment->view.object_count ? segment->objects[0].plan.profile : NULL;
-    uint32_t share = profile ? profile->inflight_max / worker->context->worker_count : 1;
+    uint32_t share = slab->profile ? slab->profile->inflight_max / worker->context->worker_count : 1;
 
     if (share > ENGINE_OPERATIONS_MAX / 2)
         share = ENGINE_OPERATIONS_MAX / 2;

@@ -40,6 +40,8 @@ struct loop_os {
     /* The same if it needs no waiting: -EAGAIN where names are not in memory or one cannot tell. */
     int (*open_nowait)(int dirfd, const char *path, int flags, bool beneath);
     void (*close)(int fd);
+    /* Takes O_NONBLOCK from a regular file that was opened with it. NULL: it means nothing here. */
+    void (*set_blocking)(int fd);
     int (*stat_fd)(int fd, struct os_stat *out);
     int (*stat_path)(int dirfd, const char *path, struct os_stat *out); /* follows links */
     /* Bytes read without waiting for the medium; -EAGAIN if it would wait. */

@@ -91,6 +91,14 @@ static void linux_close(int fd)
     (void)close(fd); /* also after EINTR the descriptor is gone */
 }
 
+static void linux_set_blocking(int fd)
+{
+    int flags = fcntl(fd, F_GETFL);
+
+    if (flags >= 0)
+        (void)fcntl(fd, F_SETFL, flags & ~O_NONBLOCK);
+}
+
 /* --------------------------------------------------------------------------------- stat -- */
 
 struct statx_time {
@@ -345,6 +353,7 @@ const struct loop_os loop_os_linux = {
     .open = linux_open,
     .open_nowait = linux_open_nowait,
     .close = linux_close,
+    .set_blocking = linux_set_blocking,
     .stat_fd = linux_stat_fd,
     .stat_path = linux_stat_path,
     .read_nowait = linux_read_nowait,

@@ -28,7 +28,7 @@ static void on_chunk(struct lsio_batch *batch, uint64_t index, const struct lsio
         lsio_batch_cancel(batch);
 }
 
-static void job_submit(struct api *api, struct job *job, uint32_t cancel_at)
+static void job_submit(struct api *api, struct job *job, uint32_t cancel_at, struct lsio_chain *chain)
 {
     struct lsio_object object = api_object(api, "k");
     struct lsio_request request;
@@ -47,6 +47,7 @@ static void job_submit(struct api *api, struct job *job, uint32_t cancel_at)
     }
     request = api_request(&object, 1, job->chunks, CHUNKS, job->results);
     api_seen_init(&job->seen, CHUNKS);
+    request.chain = chain;
     request.on_chunk = on_chunk;
     request.on_done = api_seen_on_done;
     request.data = job;
@@ -87,7 +88,7 @@ static void at_any_moment(void **state)
 
     api_put(api, "k", 0, MIB);
     for (int i = 0; i < 30; i++) {
-        job_submit(api, &job, 0);
+        job_submit(api, &job, 0, NULL);
         for (int spin = 0; spin < i * i * 100; spin++)
             atomic_thread_fence(memory_order_seq_cst);
         assert_int_equal(lsio_batch_cancel(job.batch), 0);
@@ -95,13 +96,23 @@ static void at_any_moment(void **state)
     }
 }
 
+static int nothing(struct lsio_call *call)
+{
+    (void)call;
+    return 0;
+}
+
+/* No chain begins after that. */
 static void from_a_callback(void **state)
 {
     struct api *api = *state;
+    struct lsio_stage stage = api_stage(nothing, LSIO_STAGE_READS_ONLY, NULL);
+    struct lsio_chain *chain;
     struct job job;
 
     api_put(api, "k", 0, MIB);
-    job_submit(api, &job, 100);
+    assert_int_equal(lsio_chain_create(api->context, &stage, 1, &chain), 0);
+    job_submit(api, &job, 100, chain);
     assert_true(job_end(&job) > CHUNKS / 2);
 }
 
@@ -126,7 +137,7 @@ static void before_the_first_read(void **state)
     request.chain = chain;
     assert_int_equal(lsio_submit_batch(api->context, &request, &held), 0);
     api_gate_wait(&gate, 1);
-    job_submit(api, &job, 0);
+    job_submit(api, &job, 0, NULL);
     assert_int_equal(lsio_batch_cancel(job.batch), 0);
     assert_int_equal(lsio_batch_cancel(job.batch), 0);
     assert_int_equal(lsio_batch_cancel(held), 0);

@@ -6,17 +6,17 @@
 
 static void run(struct api *api, uint32_t flags)
 {
-    struct lsio_object objects[2] = {api_object(api, "k"), api_object(api, "absent")};
+    struct lsio_object object = api_object(api, "k");
     struct lsio_chunk *chunks = calloc(CHUNKS, sizeof(*chunks));
     struct lsio_result *results = calloc(CHUNKS, sizeof(*results));
-    struct lsio_request request = api_request(objects, 2, chunks, CHUNKS, results);
+    struct lsio_request request = api_request(&object, 1, chunks, CHUNKS, results);
     uint8_t *dst = malloc((size_t)CHUNKS * 64);
     struct lsio_batch *batch;
     struct api_seen seen;
     uint64_t canceled;
 
     for (uint32_t i = 0; i < CHUNKS; i++)
-        chunks[i] = (struct lsio_chunk){.object = i == 5,
+        chunks[i] = (struct lsio_chunk){.object = i == 5, /* no such object: fails at once */
                                         .offset = i * 7919 % 900000,
                                         .length = 64,
                                         .dst = dst + (size_t)i * 64,
@@ -30,9 +30,9 @@ static void run(struct api *api, uint32_t flags)
     api_wait(batch);
     canceled = lsio_batch_status_count(batch, -ECANCELED);
     assert_int_equal(canceled, seen.canceled);
-    assert_int_equal(lsio_batch_status_count(batch, -ENOENT), 1);
+    assert_int_equal(lsio_batch_status_count(batch, -EINVAL), 1);
     assert_int_equal(lsio_batch_status_count(batch, 0), CHUNKS - 1 - canceled);
-    assert_int_equal(results[5].status, -ENOENT);
+    assert_int_equal(results[5].status, -EINVAL);
     for (uint32_t i = 0; i < CHUNKS; i++) {
         if (results[i].status == 0)
             api_check(dst + (size_t)i * 64, 0, (uint64_t)chunks[i].offset, 64);
@@ -40,7 +40,7 @@ static void run(struct api *api, uint32_t flags)
             assert_int_equal(results[i].status, -ECANCELED);
     }
     if (flags)
-        assert_true(canceled > CHUNKS / 2);
+        assert_true(canceled > 1000);
     else
         assert_int_equal(canceled, 0);
     assert_int_equal(lsio_batch_destroy(batch), 0);
