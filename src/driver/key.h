@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * key.h - the rules that keys and listing prefixes obey on every store. They are textual: no store is
- * asked, so a key from a file or the net cannot reach anything by being looked at.
+ * key.h - the rules that keys and listing prefixes obey on every store. They are textual: no store
+ * is asked, so a key from a file or the net cannot reach anything by being looked at.
  */
 #ifndef LSIO_DRIVER_KEY_H
 #define LSIO_DRIVER_KEY_H

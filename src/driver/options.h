@@ -13,8 +13,8 @@ typedef int driver_option_fn(void *store, const struct lsio_option *option);
 
 /*
  * Applies all options: first `profile`, which replaces what was detected, then the others, each
- * offered to `own` (may be NULL) and then to the profile. The last one of a name counts. -EINVAL for
- * what nobody knows or nobody understands, with a sentence in open->why.
+ * offered to `own` (may be NULL) and then to the profile. The last one of a name counts. -EINVAL
+ * for what nobody knows or nobody understands, with a sentence in open->why.
  */
 int driver_options_apply(const struct driver_open *open, struct plan_profile *profile,
                          driver_option_fn *own, void *store);

@@ -50,6 +50,7 @@ struct slab *slab_get(struct lsio_context *context, uint32_t chunks)
     slab->is_split = false;
     slab->urgent = false;
     slab->listed = false;
+    slab->holder = 0;
     slab->link = NULL;
     slab->run_max = ENGINE_RUN_MAX;
     slab->plan.op_count = 0;
@@ -315,6 +316,13 @@ void claim_drop(struct worker *worker)
     worker->claim.next = worker->claim.end = 0;
 }
 
+/* A disk that seeks is read by one worker at a time, in physical order; others run its chains. */
+static bool slab_is_free(const struct worker *worker, const struct slab *slab)
+{
+    return !slab->profile || !slab->profile->physical_order || slab->holder == 0 ||
+           slab->holder == worker->index + 1;
+}
+
 /* The next slab with unclaimed operations, referenced; NULL: there is none now. Under the lock, which
  * planning gives up for a while. */
 static struct slab *slab_choose(struct worker *worker)
@@ -339,12 +347,13 @@ static struct slab *slab_choose(struct worker *worker)
             pthread_mutex_lock(&context->lock);
             continue;
         }
-        if (slab) {
+        if (slab && slab_is_free(worker, slab)) {
+            slab->holder = worker->index + 1;
             atomic_fetch_add_explicit(&slab->refs, 1, memory_order_relaxed);
             context->work = batch->work_next;
             return slab;
         }
-        if (!batch->plan_next && !batch->planning) {
+        if (!slab && !batch->plan_next && !batch->planning) {
             work_remove(batch);
             continue;
         }

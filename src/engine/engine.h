@@ -121,6 +121,7 @@ struct slab {
     /* under the context's lock */
     struct slab *link;
     bool listed;
+    uint32_t holder; /* worker + 1 that reads it, where only one may; 0: none yet */
 };
 
 /* -------------------------------------------------------------------------------- operation -- */

@@ -69,7 +69,7 @@ static int linux_open(int dirfd, const char *path, int flags, bool beneath)
         if (beneath) {
             fd = open_resolved(dirfd, path, flags, OPEN_RESOLVE_BENEATH);
         } else {
-            fd = openat(dirfd, path, flags | O_CLOEXEC);
+            fd = openat(dirfd, path, flags | O_CLOEXEC, 0); /* the mode is for O_TMPFILE */
             fd = fd < 0 ? -errno : fd;
         }
         if ((fd != -EINTR && !(beneath && fd == -EAGAIN)) || attempt == OPEN_ATTEMPTS_MAX)

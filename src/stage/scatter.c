@@ -217,6 +217,7 @@ static const char *box_check(const struct scatter_stage *stage, const struct lsi
 {
     int64_t first = stage->whole_first, end = stage->whole_end;
     uintptr_t low;
+    uint64_t span;
 
     wanted->dst = box->dst;
     wanted->offset = 0;
@@ -244,9 +245,9 @@ static const char *box_check(const struct scatter_stage *stage, const struct lsi
     if (!box->dst)
         return "the box has no dst";
     low = (uintptr_t)box->dst + (uintptr_t)first;
-    if (stage->array &&
-        (low < stage->array || (uint64_t)(end - first) > stage->array_bytes ||
-         low - stage->array > stage->array_bytes - (uint64_t)(end - first)))
+    span = (uint64_t)end - (uint64_t)first;
+    if (stage->array && (low < stage->array || span > stage->array_bytes ||
+                         low - stage->array > stage->array_bytes - span))
         return "the box reaches out of the array";
     return NULL;
 }

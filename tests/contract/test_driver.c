@@ -2,8 +2,8 @@
 /*
  * One suite for every driver over every loop: what the engine relies on, whatever the storage.
  *
- * A case is a driver in one of its ways of working (local: descriptors held, counted, O_DIRECT) on one
- * loop. Each test runs for each case.
+ * A case is a driver in one of its ways of working (local: descriptors held, counted, O_DIRECT) on
+ * one loop. Each test runs for each case.
  */
 #define _GNU_SOURCE
 
@@ -127,7 +127,7 @@ static uint64_t next(uint64_t *seed)
     return *seed >> 24;
 }
 
-/* --------------------------------------------------------------------------------------- tests -- */
+/* -------------------------------------------------------------------------------- tests -- */
 
 static void exact_ranges(void **state)
 {
@@ -252,8 +252,11 @@ static void truncated(void **state)
 {
     struct fixture *f = *state;
     static const uint64_t cases[][3] = {/* offset, bytes, there */
-                                        {0, 100001, 100000}, {99999, 2, 1}, {100000, 1, 0},
-                                        {5000000, 10, 0},    {50000, 1000000, 50000}};
+                                        {0, 100001, 100000},
+                                        {99999, 2, 1},
+                                        {100000, 1, 0},
+                                        {5000000, 10, 0},
+                                        {50000, 1000000, 50000}};
 
     put(f, "x", 100000, 1);
     for (int i = 0; i < 5; i++) {
@@ -468,9 +471,9 @@ static void many_at_once(void **state)
     }
 }
 
-/* ------------------------------------------------------------------------------------- threads -- */
+/* ------------------------------------------------------------------------------ threads -- */
 
-#define THREADS WORKERS
+#define THREADS        WORKERS
 #define SHARED_OBJECTS 8
 
 struct team {
@@ -590,11 +593,20 @@ static void threads(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(exact_ranges), TEST(results_are_filled_in), TEST(vectors),
-        TEST(padded_buffers), TEST(absent), TEST(truncated),
-        TEST(sizes), TEST(validators), TEST(one_version_per_batch),
-        TEST(keys), TEST(lists), TEST(inline_reads),
-        TEST(many_at_once), cmocka_unit_test(threads),
+        TEST(exact_ranges),
+        TEST(results_are_filled_in),
+        TEST(vectors),
+        TEST(padded_buffers),
+        TEST(absent),
+        TEST(truncated),
+        TEST(sizes),
+        TEST(validators),
+        TEST(one_version_per_batch),
+        TEST(keys),
+        TEST(lists),
+        TEST(inline_reads),
+        TEST(many_at_once),
+        cmocka_unit_test(threads),
     };
     int failed = 0;
 

@@ -23,13 +23,13 @@
 #endif
 
 #define TIMEOUT_NS 20000000000u
-#define SLOTS 64
+#define SLOTS      64
 
-/* ------------------------------------------------------------------------- the controlled loop -- */
+/* ------------------------------------------------------------------ the controlled loop -- */
 
 struct loop {
     const struct loop_os *os;
-    struct loop_op *first, *last;   /* submitted */
+    struct loop_op *first, *last; /* submitted */
     struct loop_op *ready, *ready_last;
     rig_fault_fn *fault;
     void *fault_data;
@@ -242,7 +242,7 @@ unsigned rig_slots(const struct rig *rig)
     return rig->env.loop->slot_count;
 }
 
-/* ----------------------------------------------------------------------------------------- env -- */
+/* ---------------------------------------------------------------------------------- env -- */
 
 static const struct loop_ops *loop_named(const char *name)
 {
@@ -320,8 +320,7 @@ static void rig_bounce_put(struct driver_env *env, void *memory, uint64_t bytes)
 static void rig_setup(struct rig *rig, uint32_t index, uint32_t count, const char *loop,
                       const struct loop_os *os, const struct driver_ops *driver)
 {
-    struct loop_config config = {
-        .inflight_max = 64, .files_max = 16, .worker = index, .os = os};
+    struct loop_config config = {.inflight_max = 64, .files_max = 16, .worker = index, .os = os};
     char why[128] = "";
     int status;
 
@@ -373,7 +372,7 @@ void rig_finish(struct rig *rig)
         rig->env.loop_ops->shared_destroy(rig->loop_shared);
 }
 
-/* --------------------------------------------------------------------------------------- reads -- */
+/* -------------------------------------------------------------------------------- reads -- */
 
 void rig_turn(struct rig *rig)
 {
@@ -459,7 +458,7 @@ int rig_probe(struct rig *rig, struct driver_object *object)
     return read.read.status;
 }
 
-/* ----------------------------------------------------------------------------- stores, objects -- */
+/* ---------------------------------------------------------------------- stores, objects -- */
 
 int rig_store_open(struct rig *rig, void *state, const char *url, struct lsio_store **out, ...)
 {
@@ -506,7 +505,7 @@ void rig_object_init(struct driver_object *object, struct lsio_store *store, con
     object->key = key;
 }
 
-/* ------------------------------------------------------------------------------------- files -- */
+/* -------------------------------------------------------------------------------- files -- */
 
 char *rig_directory_make(const char *below)
 {

@@ -13,10 +13,10 @@
 
 #define RIG_PEERS_MAX 8u
 
-/* What the controlled loop asks before it runs an operation: RIG_REAL runs it, RIG_SHORT(n) runs a read
- * of at most n bytes, RIG_LATER leaves it for a later turn; else a result. */
-#define RIG_REAL INT64_MIN
-#define RIG_LATER (INT64_MIN + 1)
+/* What the controlled loop asks before it runs an operation: RIG_REAL runs it, RIG_SHORT(n) runs a
+ * read of at most n bytes, RIG_LATER leaves it for a later turn; else a result. */
+#define RIG_REAL     INT64_MIN
+#define RIG_LATER    (INT64_MIN + 1)
 #define RIG_SHORT(n) (INT64_MIN + 1000 + (n))
 typedef int64_t rig_fault_fn(const struct loop_op *op, void *data);
 
@@ -37,7 +37,8 @@ struct rig_read {
     int completions;
 };
 
-/* The loops that run here: "controlled", "epoll" and, if the kernel allows it, "uring"; NULL ends. */
+/* The loops that run here: "controlled", "epoll" and, if the kernel allows it, "uring"; NULL ends.
+ */
 const char *const *rig_loops(void);
 
 void rig_init(struct rig *rig, const char *loop, const struct loop_os *os,
@@ -45,12 +46,14 @@ void rig_init(struct rig *rig, const char *loop, const struct loop_os *os,
 /* Makes a worker per rig, which know each other. */
 void rig_init_many(struct rig *rigs, uint32_t count, const char *loop, const struct loop_os *os,
                    const struct driver_ops *driver);
-void rig_finish(struct rig *rig); /* fails the test if a read is pending or a bounce buffer is out */
+void rig_finish(
+    struct rig *rig); /* fails the test if a read is pending or a bounce buffer is out */
 
 /* The controlled loop's. */
 void rig_set_fault(struct rig *rig, rig_fault_fn *fault, void *data);
-unsigned rig_ops_done(const struct rig *rig, int kind); /* operations of a loop_kind that were run */
-unsigned rig_slots(const struct rig *rig);              /* attached now */
+unsigned rig_ops_done(const struct rig *rig,
+                      int kind);           /* operations of a loop_kind that were run */
+unsigned rig_slots(const struct rig *rig); /* attached now */
 
 void rig_begin(struct rig *rig, struct rig_read *read);
 void rig_wait(struct rig_read *read); /* fails the test after 20 s */

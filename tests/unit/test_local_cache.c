@@ -120,7 +120,8 @@ static void limits_are_read(void **state)
     assert_int_equal(f->cache->capacity, 256);
     assert_true(f->cache->held_max > 0 && f->cache->held_max < 256);
     local_end(f);
-    f = begin("Max open files            unlimited            unlimited            files", "controlled");
+    f = begin("Max open files            unlimited            unlimited            files",
+              "controlled");
     assert_int_equal(f->cache->capacity, 1024);
     local_end(f);
     f = begin("nonsense", "controlled");
@@ -181,7 +182,8 @@ static void one_opening_for_all_who_wait(void **state)
     for (int remote = 0; remote < 2; remote++) {
         struct driver_object object;
         struct rig_read reads[8];
-        unsigned opens = rig_ops_done(&f->rigs[0], LOOP_OPEN) + rig_ops_done(&f->rigs[1], LOOP_OPEN);
+        unsigned opens =
+            rig_ops_done(&f->rigs[0], LOOP_OPEN) + rig_ops_done(&f->rigs[1], LOOP_OPEN);
         rig_file_write(f->directory, "x", 400000 + (uint64_t)remote, 9);
         local_store_of(f->store)->remote = remote;
         rig_object_init(&object, f->store, "x");
@@ -195,8 +197,8 @@ static void one_opening_for_all_who_wait(void **state)
             assert_int_equal(reads[i].read.status, 0);
         }
         rig_check(buffer, 400000, 9, 0);
-        assert_int_equal(rig_ops_done(&f->rigs[0], LOOP_OPEN) + rig_ops_done(&f->rigs[1], LOOP_OPEN),
-                         opens + 1);
+        assert_int_equal(
+            rig_ops_done(&f->rigs[0], LOOP_OPEN) + rig_ops_done(&f->rigs[1], LOOP_OPEN), opens + 1);
         driver_local.finish_object(&object);
     }
 }
@@ -263,7 +265,7 @@ static void ring_without_room(void **state)
     }
 }
 
-/* ---------------------------------------------------------------------------- few descriptors -- */
+/* ---------------------------------------------------------------------- few descriptors -- */
 
 static void more_objects_than_descriptors(void **state)
 {
@@ -275,7 +277,8 @@ static void more_objects_than_descriptors(void **state)
         rig_object_init(&objects[i], f->store, name_of(i));
     for (int round = 0; round < 3; round++) {
         for (unsigned i = 0; i < 32; i++) {
-            assert_int_equal(rig_read(&f->rigs[i % 2], &objects[i], (uint64_t)round, 99990, buffer), 0);
+            assert_int_equal(rig_read(&f->rigs[i % 2], &objects[i], (uint64_t)round, 99990, buffer),
+                             0);
             rig_check(buffer, 99990, i, (uint64_t)round);
             assert_true(f->cache->fd_count <= 8);
         }

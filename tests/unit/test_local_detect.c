@@ -133,7 +133,7 @@ static void expect(const struct machine *which, const char *profile, bool remote
 }
 
 #define EXT4 0xef53
-#define DEV "/sys/dev/block/"
+#define DEV  "/sys/dev/block/"
 
 static void virtio_rotational_is_not_hdd(void **state)
 {
@@ -162,11 +162,10 @@ static void virtio_scsi_is_not_hdd(void **state)
 
 static void xen_nbd_loop_are_not_hdd(void **state)
 {
-    static const struct entry links[] = {
-        {DEV "202:1", "../../devices/vbd-51712/block/xvda/xvda1"},
-        {DEV "43:0", "../../devices/virtual/block/nbd0"},
-        {DEV "7:3", "../../devices/virtual/block/loop3"},
-        {0}};
+    static const struct entry links[] = {{DEV "202:1", "../../devices/vbd-51712/block/xvda/xvda1"},
+                                         {DEV "43:0", "../../devices/virtual/block/nbd0"},
+                                         {DEV "7:3", "../../devices/virtual/block/loop3"},
+                                         {0}};
     static const struct entry entries[] = {{DEV "202:1/partition", "1"},
                                            {DEV "202:1/../queue/rotational", "1"},
                                            {DEV "43:0/queue/rotational", "1"},
@@ -185,7 +184,8 @@ static void xen_nbd_loop_are_not_hdd(void **state)
 static void nvme(void **state)
 {
     static const struct entry links[] = {
-        {DEV "259:2", "../../devices/pci0000:00/0000:00:1d.0/0000:3d:00.0/nvme/nvme0/nvme0n1/nvme0n1p2"},
+        {DEV "259:2",
+         "../../devices/pci0000:00/0000:00:1d.0/0000:3d:00.0/nvme/nvme0/nvme0n1/nvme0n1p2"},
         {0}};
     static const struct entry entries[] = {
         {DEV "259:2/partition", "2"}, {DEV "259:2/../queue/rotational", "0"}, {0}};
@@ -196,7 +196,8 @@ static void nvme(void **state)
 }
 
 static const struct entry sata_links[] = {
-    {DEV "8:1", "../../devices/pci0000:00/0000:00:17.0/ata1/host0/target0:0:0/0:0:0:0/block/sda/sda1"},
+    {DEV "8:1",
+     "../../devices/pci0000:00/0000:00:17.0/ata1/host0/target0:0:0/0:0:0:0/block/sda/sda1"},
     {DEV "8:16", "../../devices/pci0000:00/0000:00:17.0/ata2/host1/target1:0:0/1:0:0:0/block/sdb"},
     {0}};
 
@@ -254,12 +255,12 @@ static void built_on_others(void **state)
 
 static void built_on_itself_ends(void **state)
 {
-    static const struct entry links[] = {{DEV "253:0", "../../devices/virtual/block/dm-0"},
-                                         {"/sys/class/block/dm-0", "../../devices/virtual/block/dm-0"},
-                                         {0}};
-    static const struct entry entries[] = {{DEV "253:0/slaves", "dm-0 dm-0"},
-                                           {"/sys/class/block/dm-0/slaves", "dm-0 dm-0"},
-                                           {0}};
+    static const struct entry links[] = {
+        {DEV "253:0", "../../devices/virtual/block/dm-0"},
+        {"/sys/class/block/dm-0", "../../devices/virtual/block/dm-0"},
+        {0}};
+    static const struct entry entries[] = {
+        {DEV "253:0/slaves", "dm-0 dm-0"}, {"/sys/class/block/dm-0/slaves", "dm-0 dm-0"}, {0}};
     const struct machine m = {EXT4, 253, 0, entries, links};
 
     (void)state;
@@ -289,10 +290,14 @@ static void network_and_memory(void **state)
         const char *profile, *reason;
         bool remote;
     } cases[] = {
-        {0x6969, "hpc", "nfs", true},          {0x0bd00bd0, "hpc", "lustre", true},
-        {0x47504653, "hpc", "gpfs", true},     {0x19830326, "hpc", "beegfs", true},
-        {0x00c36400, "hpc", "cephfs", true},   {0x65735546, "hpc", "fuse", true},
-        {0xffffffffff534d42, "hpc", "cifs", true}, {0x01021994, "memory", "tmpfs", false},
+        {0x6969, "hpc", "nfs", true},
+        {0x0bd00bd0, "hpc", "lustre", true},
+        {0x47504653, "hpc", "gpfs", true},
+        {0x19830326, "hpc", "beegfs", true},
+        {0x00c36400, "hpc", "cephfs", true},
+        {0x65735546, "hpc", "fuse", true},
+        {0xffffffffff534d42, "hpc", "cifs", true},
+        {0x01021994, "memory", "tmpfs", false},
     };
 
     (void)state;

@@ -11,7 +11,7 @@
 static struct loop_os os;
 static uint8_t *memory; /* 64 MiB, 4096-aligned */
 
-/* ---------------------------------------------------------------------------------- cutting -- */
+/* ------------------------------------------------------------------------------ cutting -- */
 
 static uint64_t random_next(uint64_t *seed)
 {
@@ -120,7 +120,7 @@ static void alignments(void **state)
     assert_int_equal(direct_alignment(&stat, &profile), 16384);
 }
 
-/* ---------------------------------------------------------------------------------- reading -- */
+/* ------------------------------------------------------------------------------ reading -- */
 
 static struct local_fixture *begin(const char *option)
 {
@@ -354,7 +354,7 @@ static void many_at_once(void **state)
     driver_local.finish_object(&object);
 }
 
-/* ----------------------------------------------------------------------------------- judging -- */
+/* ------------------------------------------------------------------------------ judging -- */
 
 static uint64_t cached_up_to; /* bytes of the file's begin that are cached */
 static unsigned cachestats, looks;
@@ -405,7 +405,7 @@ static void judge(struct local_fixture *f, unsigned *calls)
     assert_int_equal(*calls, before);
     driver_local.finish_object(&object);
     rig_object_init(&object, f->store, "x");
-    object.batch_bytes = (1 << 20) + 1; /* does not */
+    object.batch_bytes = (1 << 20) + 1;       /* does not */
     assert_false(went_direct(f, &object, 0)); /* cached */
     assert_true(went_direct(f, &object, UINT64_C(20) << 20));
     before = *calls;
@@ -479,7 +479,7 @@ static void really_cold(void **state)
     driver_local.finish_object(&object);
 }
 
-#define ON(name) cmocka_unit_test_setup_teardown(name, setup_on, teardown)
+#define ON(name)   cmocka_unit_test_setup_teardown(name, setup_on, teardown)
 #define AUTO(name) cmocka_unit_test_setup_teardown(name, setup_auto, teardown)
 
 int main(void)

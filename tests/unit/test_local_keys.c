@@ -19,10 +19,10 @@
 
 static void keys(void **state)
 {
-    static const char *const bad[] = {"",      "/",      "/a",     "..",      "../a",   "a/..",
+    static const char *const bad[] = {"",       "/",      "/a",      "..",      "../a",   "a/..",
                                       "a/../b", "a/b/..", "../../x", "a//../b", "./../a", "a/../"};
-    static const char *const good[] = {"a",     "a/b",   "...",  "a..",  "..a",   "a/..b",
-                                       "a../b", "a/...", ".a",   "./a",  "a//b",  "c/0/0/0",
+    static const char *const good[] = {"a",     "a/b",    "...", "a..",   "..a",  "a/..b",
+                                       "a../b", "a/...",  ".a",  "./a",   "a//b", "c/0/0/0",
                                        "a\nb",  "%2e%2e", "a b", "..../x"};
 
     (void)state;
@@ -80,9 +80,9 @@ static void options(void **state)
 {
     struct fixture *f = *state;
     struct lsio_store *store;
-    static const char *const bad[] = {"nonsense=1",      "symlinks=maybe", "change_check=yes",
-                                      "gap_bytes=many",  "profile=floppy", "direct=perhaps",
-                                      "inflight_max=0",  "gap_bytes=-1"};
+    static const char *const bad[] = {"nonsense=1",     "symlinks=maybe", "change_check=yes",
+                                      "gap_bytes=many", "profile=floppy", "direct=perhaps",
+                                      "inflight_max=0", "gap_bytes=-1"};
 
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
         if (rig_store_open(&f->rig, f->state, f->directory, &store, bad[i], NULL) != -EINVAL)

@@ -76,8 +76,7 @@ static void ordered(void **state)
     rig_file_write(f->directory, "\xc3\xa9", 7, 1);
     rig_file_write(f->directory, "Z", 8, 1);
     assert_int_equal(mkdir(local_path(f, "empty"), 0777), 0);
-    expect(f, "", 0, 0,
-           ".hidden/..x:6\nZ:8\na-b:3\na.c:4\na/c/e:2\na/d:1\na0:5\n\xc3\xa9:7\n");
+    expect(f, "", 0, 0, ".hidden/..x:6\nZ:8\na-b:3\na.c:4\na/c/e:2\na/d:1\na0:5\n\xc3\xa9:7\n");
     expect(f, "", '/', 0, ".hidden/:0\nZ:8\na-b:3\na.c:4\na/:0\na0:5\nempty/:0\n\xc3\xa9:7\n");
     expect(f, "a/", 0, 0, "a/c/e:2\na/d:1\n");
     expect(f, "a/", '/', 0, "a/c/:0\na/d:1\n");

@@ -34,7 +34,7 @@ static int teardown(void **state)
     return 0;
 }
 
-/* ------------------------------------------------------------------------------ the ways to read -- */
+/* --------------------------------------------------------------------- the ways to read -- */
 
 static void whole_file_needs_no_descriptor(void **state)
 {
@@ -161,7 +161,7 @@ static void vectors(void **state)
     driver_local.finish_object(&object);
 }
 
-/* ------------------------------------------------------------------------------------- short, broken -- */
+/* ------------------------------------------------------------------------ short, broken -- */
 
 static int64_t short_reads(const struct loop_op *op, void *data)
 {
@@ -179,7 +179,8 @@ static void short_reads_go_on(void **state)
     struct driver_object object;
     struct rig_read read;
     unsigned count = 0;
-    struct iovec iov[4] = {{buffer, 1}, {buffer + 1, 4095}, {buffer + 4096, 3}, {buffer + 4099, 45901}};
+    struct iovec iov[4] = {
+        {buffer, 1}, {buffer + 1, 4095}, {buffer + 4096, 3}, {buffer + 4099, 45901}};
 
     rig_file_write(f->directory, "x", 300000, 7);
     rig_set_fault(f->rig, short_reads, &count);
@@ -292,7 +293,7 @@ static void whole_file_trouble_goes_the_general_way(void **state)
     }
 }
 
-/* --------------------------------------------------------------------------------------------- ESTALE -- */
+/* ------------------------------------------------------------------------------- ESTALE -- */
 
 static void stale_handle_is_reopened(void **state)
 {
@@ -341,7 +342,7 @@ static void stale_name_is_opened_again(void **state)
     driver_local.finish_object(&object);
 }
 
-/* ------------------------------------------------------------------------------------- absent, odd, links -- */
+/* ------------------------------------------------------------------- absent, odd, links -- */
 
 static void expect_status(struct local_fixture *f, const char *key, int status)
 {
@@ -386,8 +387,7 @@ static void not_regular(void **state)
     assert_int_equal(mkfifo(local_path(f, "fifo"), 0666), 0);
     assert_int_equal(mkdir(local_path(f, "directory"), 0777), 0);
     assert_int_equal(symlink("/dev/full", local_path(f, "full")), 0);
-    snprintf(address.sun_path, sizeof(address.sun_path), "%.100s",
-             local_path(f, "socket"));
+    snprintf(address.sun_path, sizeof(address.sun_path), "%.100s", local_path(f, "socket"));
     assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
     expect_status(f, "fifo", LSIO_E_UNSUPPORTED);
     expect_status(f, "directory", LSIO_E_UNSUPPORTED);
@@ -449,7 +449,7 @@ static void links_beneath(void **state)
     expect_status(f, "absolute", -EACCES);
 }
 
-/* ------------------------------------------------------------------------------------------- validators -- */
+/* --------------------------------------------------------------------------- validators -- */
 
 static void etags(void **state)
 {
@@ -519,7 +519,7 @@ static void replaced_file(void **state)
     driver_local.finish_object(&object);
 }
 
-/* ------------------------------------------------------------------------------------------- canceling -- */
+/* ---------------------------------------------------------------------------- canceling -- */
 
 static int64_t hold_back(const struct loop_op *op, void *data)
 {

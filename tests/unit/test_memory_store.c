@@ -95,8 +95,8 @@ static void options(void **state)
     assert_string_equal(f->store->url, "memory://one");
     assert_int_equal(rig_store_open(&f->rig, f->state, "memory://x", &store, "nonsense=1", NULL),
                      -EINVAL);
-    assert_int_equal(rig_store_open(&f->rig, f->state, "memory://x", &store, "symlinks=follow", NULL),
-                     -EINVAL);
+    assert_int_equal(
+        rig_store_open(&f->rig, f->state, "memory://x", &store, "symlinks=follow", NULL), -EINVAL);
     assert_int_equal(rig_store_open(&f->rig, f->state, "memory://x", &store, "gap_bytes=1M",
                                     "profile=hdd", NULL),
                      0);
@@ -231,9 +231,10 @@ static void forked_child_frees(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(names_share), TEST(options),   TEST(bad_puts),
-        TEST(a_batch_keeps_what_it_saw),    TEST(many_keys),
-        TEST(readers_see_whole_values),     TEST(forked_child_frees),
+        TEST(names_share),        TEST(options),
+        TEST(bad_puts),           TEST(a_batch_keeps_what_it_saw),
+        TEST(many_keys),          TEST(readers_see_whole_values),
+        TEST(forked_child_frees),
     };
 
     return cmocka_run_group_tests_name("memory store", tests, NULL, NULL);

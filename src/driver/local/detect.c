@@ -5,10 +5,11 @@
  * Three questions, in this order:
  *   1. Is it a network, cluster or user-space file system (statfs type)? Then hpc, and remote. In
  *      memory? Then memory.
- *   2. Has it a block device? Overlay, btrfs, zfs and the like have an anonymous one (major 0): ssd.
+ *   2. Has it a block device? Overlay, btrfs, zfs and others have an anonymous one (major 0): ssd.
  *   3. Does that device seek? Only if queue/rotational is 1 and the device is a real one: virtual
- *      disks (virtio, xen, hyper-v, nbd, loop) say 1 because nobody told them otherwise. A partition is
- *      asked through its disk; dm and md are as real as the least real disk they are built on.
+ *      disks (virtio, xen, hyper-v, nbd, loop) say 1 because nobody told them otherwise. A
+ *      partition is asked through its disk; dm and md are as real as the least real disk that they
+ *      are built on.
  *
  * Everything comes from loop_os, so a test can play any machine. Runs inside lsio_store_open().
  */
@@ -22,7 +23,7 @@
 #include <string.h>
 
 #define SLAVES_MAX 8u
-#define DEPTH_MAX 6u /* of devices built on devices */
+#define DEPTH_MAX  6u /* of devices built on devices */
 #define NAME_BYTES 64u
 #define BASE_BYTES 112u /* of a device's entry in /sys */
 #define PATH_BYTES 256u
@@ -30,7 +31,7 @@
 
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
 
-/* ----------------------------------------------------------------------------- file systems -- */
+/* ------------------------------------------------------------------------- file systems -- */
 
 struct fs_kind {
     uint64_t magic;
@@ -40,16 +41,26 @@ struct fs_kind {
 };
 
 static const struct fs_kind fs_kinds[] = {
-    {0x00006969, "nfs", "hpc", true},      {0x0bd00bd0, "lustre", "hpc", true},
-    {0x47504653, "gpfs", "hpc", true},     {0x19830326, "beegfs", "hpc", true},
-    {0x00c36400, "cephfs", "hpc", true},   {0x65735546, "fuse", "hpc", true},
-    {0xfe534d42, "smb2", "hpc", true},     {0xff534d42, "cifs", "hpc", true},
-    {0x0000517b, "smb", "hpc", true},      {0x5346414f, "afs", "hpc", true},
-    {0x01021997, "9p", "hpc", true},       {0x7461636f, "ocfs2", "hpc", true},
-    {0x01161970, "gfs2", "hpc", true},     {0xaad7aaea, "panfs", "hpc", true},
-    {0x20030528, "orangefs", "hpc", true}, {0x0000564c, "ncp", "hpc", true},
-    {0x73757245, "coda", "hpc", true},     {0x786f4256, "vboxsf", "hpc", true},
-    {0x01021994, "tmpfs", "memory", false}, {0x858458f6, "ramfs", "memory", false},
+    {0x00006969, "nfs", "hpc", true},
+    {0x0bd00bd0, "lustre", "hpc", true},
+    {0x47504653, "gpfs", "hpc", true},
+    {0x19830326, "beegfs", "hpc", true},
+    {0x00c36400, "cephfs", "hpc", true},
+    {0x65735546, "fuse", "hpc", true},
+    {0xfe534d42, "smb2", "hpc", true},
+    {0xff534d42, "cifs", "hpc", true},
+    {0x0000517b, "smb", "hpc", true},
+    {0x5346414f, "afs", "hpc", true},
+    {0x01021997, "9p", "hpc", true},
+    {0x7461636f, "ocfs2", "hpc", true},
+    {0x01161970, "gfs2", "hpc", true},
+    {0xaad7aaea, "panfs", "hpc", true},
+    {0x20030528, "orangefs", "hpc", true},
+    {0x0000564c, "ncp", "hpc", true},
+    {0x73757245, "coda", "hpc", true},
+    {0x786f4256, "vboxsf", "hpc", true},
+    {0x01021994, "tmpfs", "memory", false},
+    {0x858458f6, "ramfs", "memory", false},
     {0x958458f6, "hugetlbfs", "memory", false},
 };
 
@@ -69,7 +80,7 @@ static const struct fs_kind *fs_find(const struct fs_kind *kinds, size_t count, 
     return NULL;
 }
 
-/* ---------------------------------------------------------------------------------- devices -- */
+/* ------------------------------------------------------------------------------ devices -- */
 
 struct device {
     char name[NAME_BYTES]; /* of the disk, such as sda */
@@ -83,10 +94,17 @@ struct device {
 static const struct {
     const char *in_path, *prefix, *why;
 } virtual_marks[] = {
-    {"/virtio", "vd", "virtio"},   {"/xen", "xvd", "xen"},  {"/vbd-", "xvd", "xen"},
-    {"/VMBUS", NULL, "hyper-v"},   {"/vmbus", NULL, "hyper-v"}, {"/virtual/block/nbd", "nbd", "nbd"},
-    {"/virtual/block/loop", "loop", "loop"}, {NULL, "ublk", "ublk"}, {NULL, "zram", "memory"},
-    {NULL, "ram", "memory"},       {NULL, "rbd", "rbd"},
+    {"/virtio", "vd", "virtio"},
+    {"/xen", "xvd", "xen"},
+    {"/vbd-", "xvd", "xen"},
+    {"/VMBUS", NULL, "hyper-v"},
+    {"/vmbus", NULL, "hyper-v"},
+    {"/virtual/block/nbd", "nbd", "nbd"},
+    {"/virtual/block/loop", "loop", "loop"},
+    {NULL, "ublk", "ublk"},
+    {NULL, "zram", "memory"},
+    {NULL, "ram", "memory"},
+    {NULL, "rbd", "rbd"},
 };
 
 static bool begins_with(const char *text, const char *prefix)
@@ -216,15 +234,15 @@ static void device_look(const struct loop_os *os, const char *base, unsigned dep
     }
 }
 
-/* ---------------------------------------------------------------------------------- verdict -- */
+/* ------------------------------------------------------------------------------ verdict -- */
 
 static int decide(struct plan_profile *profile, const char *name, const char *reason)
 {
     int status = plan_profile_builtin(name, profile);
 
     if (status == 0)
-        snprintf(profile->reason, sizeof(profile->reason), "%.*s",
-                 (int)sizeof(profile->reason) - 1, reason);
+        snprintf(profile->reason, sizeof(profile->reason), "%.*s", (int)sizeof(profile->reason) - 1,
+                 reason);
     return status;
 }
 

@@ -2,23 +2,25 @@
 /*
  * direct.c - O_DIRECT: when it pays, and how a range is cut to its alignment.
  *
- * direct = on reads past the page cache whatever it can. direct = auto does so only for data that is
- * not cached, in a batch that reads more of the store than the page cache can be counted on to keep:
- * for less, the first reading would not warm the cache, and each later one would run at the speed of
- * the disk again. What is cached is judged per extent of 16 MiB and remembered for the batch in the
- * file's map (0 unknown, 1 cold, 2 warm). A race of two workers judges twice, with equal results.
+ * direct = on reads past the page cache whatever it can. direct = auto does so only for data that
+ * is not cached, in a batch that reads more of the store than the page cache can be counted on to
+ * keep: for less, the first reading would not warm the cache, and each later one would run at the
+ * speed of the disk again. What is cached is judged per extent of 16 MiB and remembered for the
+ * batch in the file's map (0 unknown, 1 cold, 2 warm). A race of two workers judges twice, with
+ * equal results.
  *
- * Where cachestat() cannot tell, four single bytes of the extent are read with "do not wait". Such a
- * look starts the read of its page, so the next batch, which would find exactly those pages cached,
- * looks at others: each round of looking moves on.
+ * Where cachestat() cannot tell, four single bytes of the extent are read with "do not wait". Such
+ * a look starts the read of its page, so the next batch, which would find exactly those pages
+ * cached, looks at others: each round of looking moves on.
  *
- * A read in place needs file offset, length and address aligned. A pool buffer (`padded`) is made for
- * that. A caller's destination is used in place if it is aligned like the offset, with odd ends read
- * through the page cache if the middle is long; else the range goes through a bounce buffer, in pieces
- * of at most 1 MiB, one after the other. No bounce buffer at hand: the page cache after all.
+ * A read in place needs file offset, length and address aligned. A pool buffer (`padded`) is made
+ * for that. A caller's destination is used in place if it is aligned like the offset, with odd ends
+ * read through the page cache if the middle is long; else the range goes through a bounce buffer,
+ * in pieces of at most 1 MiB, one after the other. No bounce buffer at hand: the page cache after
+ * all.
  *
- * A file system that refuses (EINVAL, EOPNOTSUPP) is remembered in the cache by its device. It never
- * fails a read.
+ * A file system that refuses (EINVAL, EOPNOTSUPP) is remembered in the cache by its device. It
+ * never fails a read.
  *
  * Threads: on the read's worker, but for the map (atomic bytes).
  */
@@ -28,13 +30,13 @@
 #include <string.h>
 
 #define ALIGN_DOWN(value, align) ((value) & ~((uint64_t)(align)-1))
-#define ALIGN_UP(value, align) ALIGN_DOWN((value) + (align)-1, align)
+#define ALIGN_UP(value, align)   ALIGN_DOWN((value) + (align)-1, align)
 
 #define LOOKS_PER_EXTENT 4u
 
 enum { MAP_UNKNOWN = 0, MAP_COLD = 1, MAP_WARM = 2 };
 
-/* --------------------------------------------------------------------------------------------- cutting -- */
+/* ------------------------------------------------------------------------------ cutting -- */
 
 uint32_t direct_alignment(const struct os_stat *stat, const struct plan_profile *profile)
 {
@@ -87,7 +89,7 @@ void direct_cut(uint64_t offset, uint64_t bytes, uint8_t *addr, bool padded, boo
     }
 }
 
-/* -------------------------------------------------------------------------------------------- judging -- */
+/* ------------------------------------------------------------------------------ judging -- */
 
 /* How much is cached, by looking at a few places. */
 static bool looks_cold(const struct loop_os *os, struct local_file *file, uint64_t begin,
@@ -176,7 +178,7 @@ bool direct_decide(struct driver_env *env, const struct driver_read *read, struc
     return true;
 }
 
-/* -------------------------------------------------------------------------------------------- reading -- */
+/* ------------------------------------------------------------------------------ reading -- */
 
 static void go_cached(struct driver_env *env, struct driver_read *read, struct local_file *file)
 {
@@ -253,8 +255,8 @@ static void cut_read(const struct driver_read *read, uint32_t align, struct dire
     uint64_t left = read->bytes - read->progress;
 
     if (!read->iov) {
-        direct_cut(offset, left, read->addr + read->progress, read->padded, read->progress > 0, align,
-                   piece);
+        direct_cut(offset, left, read->addr + read->progress, read->padded, read->progress > 0,
+                   align, piece);
     } else if (iov_aligned(read, align)) {
         *piece = (struct direct_piece){DIRECT_IN_PLACE, offset, offset + left, NULL};
     } else {
@@ -263,7 +265,8 @@ static void cut_read(const struct driver_read *read, uint32_t align, struct dire
 }
 
 /* False: there is no buffer now. */
-static bool bounce_take(struct driver_env *env, struct driver_read *read, struct direct_piece *piece)
+static bool bounce_take(struct driver_env *env, struct driver_read *read,
+                        struct direct_piece *piece)
 {
     uint64_t bytes = piece->end - piece->begin;
 
@@ -297,7 +300,8 @@ static void piece_submit(struct driver_env *env, struct driver_read *read, struc
         op->iov_count = read->iov_count;
         op->buffer = -1;
     }
-    read->state = (uint8_t)((read->state & ~LOCAL_CACHED_PIECE) | (cached ? LOCAL_CACHED_PIECE : 0));
+    read->state =
+        (uint8_t)((read->state & ~LOCAL_CACHED_PIECE) | (cached ? LOCAL_CACHED_PIECE : 0));
     op->fd = cached ? file->fd : atomic_load_explicit(&file->direct_fd, memory_order_acquire);
     op->file = file_slot(env, file, cached ? FILE_PLAIN : FILE_DIRECT);
     if (!read->direct)

@@ -7,7 +7,7 @@
 
 #include "driver/local/file.h"
 
-#define DIRECT_EXTENT_BYTES (UINT64_C(16) << 20) /* what is judged cached or not as one */
+#define DIRECT_EXTENT_BYTES     (UINT64_C(16) << 20) /* what is judged cached or not as one */
 #define DIRECT_MIDDLE_BYTES_MIN (UINT64_C(256) << 10)
 #define DIRECT_BOUNCE_BYTES_MAX (UINT64_C(1) << 20)
 
@@ -26,8 +26,9 @@ struct direct_piece {
 /*
  * PURE. The next piece to read of [offset, offset + bytes) -> addr; `align` is a power of two and
  * holds for offsets, lengths and addresses. `padded`: as in driver_read. `begun`: earlier pieces of
- * this read were read, so a rest that is not aligned is not worth a buffer. Pieces cover the range in
- * order; IN_PLACE of a padded read and BOUNCE reach beyond it at the ends, up to aligned offsets.
+ * this read were read, so a rest that is not aligned is not worth a buffer. Pieces cover the range
+ * in order; IN_PLACE of a padded read and BOUNCE reach beyond it at the ends, up to aligned
+ * offsets.
  */
 void direct_cut(uint64_t offset, uint64_t bytes, uint8_t *addr, bool padded, bool begun,
                 uint32_t align, struct direct_piece *out);

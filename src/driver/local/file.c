@@ -2,21 +2,21 @@
 /*
  * file.c - gets a file for a read: from the cache, or by opening it through the worker's loop.
  *
- * The first read that needs a file opens it (the opener, whose loop operation is used for that); reads
- * that come meanwhile, on any worker, wait in the file's list. When the open has ended the opener's
- * worker makes the file each object's, and sends every waiter home by message: a read is only ever
- * touched by its own worker, except while it is in a list, under the cache's lock.
+ * The first read that needs a file opens it (the opener, whose loop operation is used for that);
+ * reads that come meanwhile, on any worker, wait in the file's list. When the open has ended the
+ * opener's worker makes the file each object's, and sends every waiter home by message: a read is
+ * only ever touched by its own worker, except while it is in a list, under the cache's lock.
  *
- * Only a stat of the open descriptor is trusted: directories, FIFOs and devices are refused before a
- * byte is read. An idle file of an earlier batch is used again if its name still leads to the same
- * inode with the same size and times.
+ * Only a stat of the open descriptor is trusted: directories, FIFOs and devices are refused before
+ * a byte is read. An idle file of an earlier batch is used again if its name still leads to the
+ * same inode with the same size and times.
  *
- * Without a descriptor (EMFILE, or our own share used up) first unused ones are closed; if there are
- * none but reads are under way, the opener starves: it waits for one of those to end. Only when nothing
- * can come free the read fails.
+ * Without a descriptor (EMFILE, or our own share used up) first unused ones are closed; if there
+ * are none but reads are under way, the opener starves: it waits for one of those to end. Only when
+ * nothing can come free the read fails.
  *
- * A starved or waiting read that is canceled leaves its list; a canceled opener lets those who wait for
- * it begin again, so that a canceled batch never fails another.
+ * A starved or waiting read that is canceled leaves its list; a canceled opener lets those who wait
+ * for it begin again, so that a canceled batch never fails another.
  */
 #define _GNU_SOURCE /* O_DIRECT */
 
@@ -32,7 +32,8 @@ static struct local_cache *cache_of(const struct driver_read *read)
     return local_store_of(read->object->store)->cache;
 }
 
-static void read_fail(struct driver_env *env, struct driver_read *read, int status, const char *text)
+static void read_fail(struct driver_env *env, struct driver_read *read, int status,
+                      const char *text)
 {
     read->status = status;
     read->code = status < 0 && status > LSIO_E_TRUNCATED ? -status : 0;
@@ -41,100 +42,7 @@ static void read_fail(struct driver_env *env, struct driver_read *read, int stat
     env->complete(env, read);
 }
 
-/* ----------------------------------------------------------------------------- ring slots, burial -- */
-
-int32_t file_slot_learn(struct driver_env *env, struct local_file *file, int which)
-{
-    int32_t *slot = &file->slots[env->worker].slot[which];
-    int fd = which == FILE_PLAIN
-                 ? file->fd
-                 : atomic_load_explicit(&file->direct_fd, memory_order_relaxed);
-    int got;
-
-    if (*slot == FILE_SLOT_NEW) { /* one read does not pay for a place in the table */
-        *slot = FILE_SLOT_SEEN;
-        return -1;
-    }
-    got = env->loop_ops->file_attach(env->loop, fd);
-    *slot = got >= 0 ? got : FILE_SLOT_REFUSED;
-    return *slot;
-}
-
-static void slot_detach(struct driver_env *env, struct file_slot *slot)
-{
-    struct local_file *file = slot->file;
-    struct local_cache *cache = file->cache;
-    struct cache_todo todo = {0};
-
-    for (int which = FILE_PLAIN; which <= FILE_DIRECT; which++) {
-        if (slot->slot[which] >= 0)
-            env->loop_ops->file_detach(env->loop, slot->slot[which]);
-        slot->slot[which] = FILE_SLOT_NEW;
-    }
-    cache_enter(cache);
-    if (--file->detaching == 0)
-        cache_free_file(cache, file);
-    cache_leave(cache, &todo);
-}
-
-static void slot_detach_run(struct driver_env *env, struct queue_node *node)
-{
-    slot_detach(env, container_of(node, struct file_slot, node));
-}
-
-static bool slot_in_use(const struct file_slot *slot)
-{
-    return slot->slot[FILE_PLAIN] >= 0 || slot->slot[FILE_DIRECT] >= 0;
-}
-
-/* Asks each worker to detach its slots of a file that nobody has any more. The count is complete
- * before the first message goes, for the last one to answer frees the file. */
-static void file_bury(struct driver_env *env, struct local_file *file)
-{
-    struct file_slot *slots = file->slots;
-    uint32_t worker_count = file->cache->worker_count;
-    uint32_t last = 0, count = 0;
-
-    for (uint32_t i = 0; i < worker_count; i++) {
-        if (slot_in_use(&slots[i])) {
-            last = i;
-            count++;
-        }
-    }
-    file->detaching = count;
-    for (uint32_t i = 0; i <= last; i++) {
-        struct driver_env *peer;
-        if (!slot_in_use(&slots[i]))
-            continue;
-        peer = i == env->worker ? env : env->peer(env, i);
-        slots[i].node.run = slot_detach_run;
-        if (peer == env)
-            slot_detach(env, &slots[i]);
-        else
-            peer->post(peer, &slots[i].node);
-    }
-}
-
-static void bury_dead(struct driver_env *env, struct local_cache *cache)
-{
-    struct cache_todo todo = {0};
-    struct local_file *file;
-
-    if (!atomic_load_explicit(&cache->has_dead, memory_order_relaxed))
-        return;
-    cache_enter(cache);
-    file = cache->dead;
-    cache->dead = NULL;
-    atomic_store_explicit(&cache->has_dead, false, memory_order_relaxed);
-    cache_leave(cache, &todo);
-    while (file) {
-        struct local_file *next = file->hash_next;
-        file_bury(env, file);
-        file = next;
-    }
-}
-
-/* ------------------------------------------------------------------------------- waiting, waking -- */
+/* ---------------------------------------------------------------------- waiting, waking -- */
 
 /* Under the lock. */
 static void wait_in(struct read_list *list, struct driver_read *read, struct local_file *file)
@@ -174,7 +82,7 @@ static void resume_all(struct driver_env *env, struct driver_read *first)
     }
 }
 
-/* ---------------------------------------------------------------------------------------- opening -- */
+/* ------------------------------------------------------------------------------ opening -- */
 
 static void starved_run(struct driver_env *env, struct queue_node *node)
 {
@@ -267,10 +175,8 @@ static void open_finish(struct driver_env *env, struct driver_read *read, struct
     struct os_stat stat;
     struct driver_read *waiters;
     const char *text = NULL;
-    int status = fd < 0 ? local_open_status(-fd) : cache->os->stat_fd(fd, &stat);
+    int status = fd < 0 ? local_open_status(-fd) : local_opened(cache->os, fd, &stat);
 
-    if (status == 0)
-        status = local_stat_check(&stat);
     if (status == -ESTALE && read->attempts == 0) {
         open_stale(env, read, file, fd);
         return;
@@ -331,7 +237,9 @@ static void open_start(struct driver_env *env, struct driver_read *read, struct 
     }
     cache_leave(cache, &todo);
     read->wait = file;
-    if (env->warm && read->attempts == 0) /* the name is in memory, most likely: cheaper than a turn of the ring */
+    if (env->warm &&
+        read->attempts ==
+            0) /* the name is in memory, most likely: cheaper than a turn of the ring */
         fd = env->os->open_nowait(store->root_fd, file->key, LOCAL_OPEN_FLAGS, store->beneath);
     if (fd != -EAGAIN) {
         open_finish(env, read, file, fd);
@@ -347,7 +255,7 @@ static void open_start(struct driver_env *env, struct driver_read *read, struct 
     local_submit(env, read, open_done);
 }
 
-/* ------------------------------------------------------------------------------------------ getting -- */
+/* ------------------------------------------------------------------------------ getting -- */
 
 bool file_is_current(const struct local_file *file)
 {
@@ -358,7 +266,8 @@ bool file_is_current(const struct local_file *file)
            local_stat_same(&now, &file->stat) && now.ctime_ns == file->stat.ctime_ns;
 }
 
-/* A ready file, in use, that the object does not have yet. NULL: look again, or the read has failed. */
+/* A ready file, in use, that the object does not have yet. NULL: look again, or the read has
+ * failed. */
 static struct local_file *get_idle(struct driver_env *env, struct driver_read *read,
                                    struct local_file *file, bool *again)
 {
@@ -393,7 +302,7 @@ struct local_file *file_get(struct driver_env *env, struct driver_read *read)
     uint64_t hash = cache_hash(store, object->key);
     bool again = true;
 
-    bury_dead(env, cache);
+    file_bury_dead(env, cache);
     while (again) {
         struct cache_todo todo = {0};
         struct local_file *file;
@@ -444,7 +353,7 @@ void file_put(struct local_file *file)
     cache_leave(cache, &todo);
 }
 
-/* ----------------------------------------------------------------------------------------- O_DIRECT -- */
+/* ----------------------------------------------------------------------------- O_DIRECT -- */
 
 static void direct_open_done(struct loop_op *op)
 {
@@ -462,7 +371,7 @@ static void direct_open_done(struct loop_op *op)
         cache_refuse_direct(cache, file->stat.device);
     if (fd < 0)
         keep = fd == -ECANCELED ? FILE_DIRECT_NONE : FILE_DIRECT_REFUSED;
-    else if (cache->os->stat_fd(fd, &stat) != 0 || stat.inode != file->stat.inode ||
+    else if (local_opened(cache->os, fd, &stat) != 0 || stat.inode != file->stat.inode ||
              stat.device != file->stat.device)
         keep = FILE_DIRECT_REFUSED; /* another file has the name now */
     cache_enter(cache);
@@ -515,7 +424,7 @@ bool file_open_direct(struct driver_env *env, struct driver_read *read, struct l
     return true;
 }
 
-/* ----------------------------------------------------------------------------------------- canceling -- */
+/* ---------------------------------------------------------------------------- canceling -- */
 
 bool file_cancel_wait(struct driver_env *env, struct driver_read *read)
 {

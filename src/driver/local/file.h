@@ -1,21 +1,23 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * file.h - open files of all local stores of a context: a bounded, ref-counted cache of descriptors.
+ * file.h - open files of all local stores of a context: a bounded, counted cache of descriptors.
  *
- * A file is one opened state of one key. Objects of batches hold it (it is their handle) and see one
- * version of the content for the whole batch. There are two ways of holding:
- *   held      the descriptor stays open while any object holds the file: reads need no lock and no
- *             counting. At most `held_max` files are.
- *   counted   every read takes and drops a use under the lock, and an unused descriptor may be closed
- *             (the file is then closed but known, and opened again for the next read). So a batch may
- *             read more files than the process may open.
+ * A file is one opened state of one key. Objects of batches keep it (it is their handle) and see
+ * one version of the content for the whole batch. A file is kept in one of two ways:
+ *
+ *   held      the descriptor stays open while any object keeps the file: reads need no lock and no
+ *             counting. At most `held_max` files are held.
+ *   counted   every read takes and drops a use under the lock, and an unused descriptor may be
+ *             closed (the file is then closed but known, and opened again for the next read). So a
+ *             batch may read more files than the process may open.
+ *
  * Which it is, is decided when the first object takes the file, and stays until the last has left.
  *
  * Descriptors of files that nobody holds stay open for later batches, in order of last use, until
  * there are more than `capacity`.
  *
- * Threads: functions named cache_* that take a `todo` need the lock (cache_enter .. cache_leave); what
- * blocks or calls out is collected in the todo and done after the lock is given back.
+ * Threads: functions named cache_* that take a `todo` need the lock (cache_enter .. cache_leave);
+ * what blocks or calls out is collected in the todo and done after the lock is given back.
  */
 #ifndef LSIO_DRIVER_LOCAL_FILE_H
 #define LSIO_DRIVER_LOCAL_FILE_H
@@ -25,10 +27,10 @@
 
 #include "driver/local/local.h"
 
-#define CACHE_BUCKETS 2048u
-#define CACHE_CAPACITY_MAX 1024u
+#define CACHE_BUCKETS         2048u
+#define CACHE_CAPACITY_MAX    1024u
 #define CACHE_REFUSED_DEVICES 8u
-#define CACHE_TODO_FDS 16u
+#define CACHE_TODO_FDS        16u
 
 enum file_state {
     FILE_CLOSED = 0,
@@ -70,7 +72,7 @@ struct local_file {
     struct file_slot *slots; /* one per worker, or NULL: use descriptors */
     struct os_stat stat;     /* when it was opened */
     struct local_cache *cache;
-    struct local_store *store; /* may be gone when the file is dead */
+    struct local_store *store;         /* may be gone when the file is dead */
     const struct driver_object *owner; /* remote stores: whose file it is */
     char *key;
     uint64_t hash;
@@ -79,14 +81,14 @@ struct local_file {
     _Atomic(struct direct_map *) map;
     _Atomic uint32_t probe_round;
     /* under the lock */
-    uint8_t state;       /* enum file_state */
-    bool listed;         /* can be found by its key */
+    uint8_t state; /* enum file_state */
+    bool listed;   /* can be found by its key */
     bool in_lru;
     bool direct_opening;
-    bool changed;        /* seen when its descriptor was closed between reads */
-    uint32_t objects;    /* that hold it */
-    uint32_t uses;       /* reads (counted), openers and lookers that need it as it is now */
-    uint32_t detaching;  /* workers that have not detached yet */
+    bool changed;       /* seen when its descriptor was closed between reads */
+    uint32_t objects;   /* that hold it */
+    uint32_t uses;      /* reads (counted), openers and lookers that need it as it is now */
+    uint32_t detaching; /* workers that have not detached yet */
     struct read_list waiters, direct_waiters;
     struct local_file *hash_next; /* also links the dead */
     struct local_file *lru_next, *lru_prev;
@@ -98,9 +100,9 @@ struct local_cache {
     /* frozen */
     const struct loop_os *os;
     uint32_t worker_count;
-    uint32_t capacity;  /* descriptors to keep */
-    uint32_t held_max;  /* files */
-    uint32_t fds_max;   /* descriptors to have at all */
+    uint32_t capacity; /* descriptors to keep */
+    uint32_t held_max; /* files */
+    uint32_t fds_max;  /* descriptors to have at all */
     uint32_t page_bytes;
     /* shared */
     _Atomic bool has_dead;
@@ -124,12 +126,17 @@ struct cache_todo {
     bool freed;              /* a descriptor came free, or can be had by eviction */
 };
 
-/* file_cache.c */
+/* cache_life.c */
 int cache_create(const struct loop_os *os, uint32_t worker_count, struct local_cache **out);
 void cache_destroy(struct local_cache *cache, bool forked);
 /* Closes what is kept of a store; nothing may be reading from it. */
 void cache_forget_store(struct local_cache *cache, const struct local_store *store);
 
+/* O_DIRECT was refused: remembered for the file's device. Any thread, no lock. */
+void cache_refuse_direct(struct local_cache *cache, uint64_t device);
+bool cache_refuses_direct(const struct local_cache *cache, uint64_t device);
+
+/* file_cache.c */
 void cache_enter(struct local_cache *cache);
 void cache_leave(struct local_cache *cache, struct cache_todo *todo);
 
@@ -148,7 +155,8 @@ void cache_unuse(struct local_cache *cache, struct local_file *file, struct cach
  * LSIO_E_CHANGED, or LOCAL_RESTART: the object has another file already. */
 int cache_install(struct local_cache *cache, struct driver_object *object, struct local_file *file);
 /* The object lets go of its file. */
-void cache_release(struct local_cache *cache, struct driver_object *object, struct cache_todo *todo);
+void cache_release(struct local_cache *cache, struct driver_object *object,
+                   struct cache_todo *todo);
 /* Reserves one descriptor. False: there is none now, but one will come free. */
 bool cache_admit(struct local_cache *cache, struct cache_todo *todo);
 /* Closes the descriptors of the file that was not used for longest. False: there is none. */
@@ -156,11 +164,10 @@ bool cache_evict(struct local_cache *cache, struct cache_todo *todo);
 /* True if uses will end besides the caller's own. */
 bool cache_is_busy(const struct local_cache *cache);
 void cache_close_fd(struct local_cache *cache, int fd, struct cache_todo *todo);
-void cache_free_file(struct local_cache *cache, struct local_file *file);
-
-/* O_DIRECT was refused: remembered for the file's device. Any thread, no lock. */
-void cache_refuse_direct(struct local_cache *cache, uint64_t device);
-bool cache_refuses_direct(const struct local_cache *cache, uint64_t device);
+/* Puts the file where its counts say it belongs; it may be gone afterwards. */
+void cache_settle(struct local_cache *cache, struct local_file *file, struct cache_todo *todo);
+void cache_free_file(struct local_cache *cache, struct local_file *file); /* for another use */
+void cache_destroy_file(struct local_file *file);
 
 void read_list_append(struct read_list *list, struct driver_read *read);
 bool read_list_remove(struct read_list *list, struct driver_read *read);
@@ -175,13 +182,18 @@ static inline bool file_needs_put(const struct local_file *file)
     return !file->held;
 }
 void file_put(struct local_file *file);
-/* True if the name still leads to the file that was opened, unchanged. Any thread; makes a system call. */
+/* True if the name still leads to the file that was opened, unchanged. Any thread; makes a system
+ * call. */
 bool file_is_current(const struct local_file *file);
 /* Opens the O_DIRECT descriptor; true: the read waits for it and will be resumed. */
 bool file_open_direct(struct driver_env *env, struct driver_read *read, struct local_file *file);
-/* Marks the read canceled; ends its wait and the read itself if it is in a list. False: its operation
- * is with the loop. */
+/* Marks the read canceled; ends its wait and the read itself if it is in a list. False: its
+ * operation is with the loop. */
 bool file_cancel_wait(struct driver_env *env, struct driver_read *read);
+
+/* file_slot.c: on the worker of `env` */
+/* Asks workers to detach their slots of files that are gone. */
+void file_bury_dead(struct driver_env *env, struct local_cache *cache);
 int32_t file_slot_learn(struct driver_env *env, struct local_file *file, int which);
 
 /* The slot of a held file in the worker's ring, or -1. */

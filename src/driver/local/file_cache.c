@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * file_cache.c - the bookkeeping of open files: table, order of last use, limits. Pure but for two
- * things: it looks at a descriptor before it closes it (fstat), and asks /proc for the limit at start.
+ * file_cache.c - the bookkeeping of open files: table, order of last use, limits. Pure but for one
+ * thing: it looks at a descriptor (fstat) before it closes it between an object's reads.
  *
  * Invariants, under the lock
  *   - in_lru if and only if the file is READY, has no uses, and is not held by objects: its
  *     descriptors may be closed at any time;
- *   - a file that no object holds, nobody uses and nobody can find is freed at once; if it has slots
- *     in rings it is first `dead`, until each worker has detached its own (the slots, not the file's
- *     descriptors, which are closed at once);
+ *   - a file that no object keeps, nobody uses and nobody can find is freed at once; if it has
+ *     slots in rings it is first `dead`, until each worker has detached its own (its descriptors
+ *     are closed at once);
  *   - fd_count counts descriptors from the moment an open is admitted;
  *   - a starved opener holds a use, so busy means use_count > starved_count; whatever sets a
  *     descriptor free wakes a starved opener, and when no use is left one is woken in any case.
@@ -16,19 +16,13 @@
  * Files of local file systems are found again by later batches. On remote ones a name's file is
  * trusted for one object of one batch only, so it is listed only while it is being opened (so that
  * reads of that object share the opening).
- *
- * cache_destroy() in a forked child must not wait for the lock: if another thread held it when the
- * process forked, the lists may be half changed, and are leaked instead of walked.
  */
 #include "driver/local/file.h"
 
-#include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-/* -------------------------------------------------------------------------------- read lists -- */
+/* --------------------------------------------------------------------------- read lists -- */
 
 void read_list_append(struct read_list *list, struct driver_read *read)
 {
@@ -58,7 +52,7 @@ bool read_list_remove(struct read_list *list, struct driver_read *read)
     return false;
 }
 
-/* --------------------------------------------------------------------------- lock, postponed work -- */
+/* ----------------------------------------------------------------- lock, postponed work -- */
 
 bool cache_is_busy(const struct local_cache *cache)
 {
@@ -98,7 +92,7 @@ void cache_close_fd(struct local_cache *cache, int fd, struct cache_todo *todo)
         cache->os->close(fd);
 }
 
-/* ------------------------------------------------------------------------------- table and order -- */
+/* ---------------------------------------------------------------------- table and order -- */
 
 uint64_t cache_hash(const struct local_store *store, const char *key)
 {
@@ -165,9 +159,9 @@ static void all_remove(struct local_cache *cache, struct local_file *file)
         file->all_next->all_prev = file->all_prev;
 }
 
-/* ------------------------------------------------------------------------------- birth and death -- */
+/* ---------------------------------------------------------------------- birth and death -- */
 
-static void file_destroy(struct local_file *file)
+void cache_destroy_file(struct local_file *file)
 {
     if (file->key != file->key_room)
         free(file->key);
@@ -182,7 +176,7 @@ void cache_free_file(struct local_cache *cache, struct local_file *file)
 
     all_remove(cache, file);
     if (cache->free_count >= CACHE_CAPACITY_MAX) {
-        file_destroy(file);
+        cache_destroy_file(file);
         return;
     }
     if (file->key != file->key_room)
@@ -237,7 +231,7 @@ struct local_file *cache_add(struct local_cache *cache, struct local_store *stor
     }
     file->key = key_bytes <= sizeof(file->key_room) ? file->key_room : malloc(key_bytes);
     if (!file->key) {
-        file_destroy(file);
+        cache_destroy_file(file);
         return NULL;
     }
     memcpy(file->key, key, key_bytes);
@@ -278,7 +272,7 @@ static void close_fds(struct local_cache *cache, struct local_file *file, struct
 }
 
 /* Puts the file where its counts say it belongs; it may be gone afterwards. */
-static void file_settle(struct local_cache *cache, struct local_file *file, struct cache_todo *todo)
+void cache_settle(struct local_cache *cache, struct local_file *file, struct cache_todo *todo)
 {
     bool idle = file->uses == 0 && file->state != FILE_OPENING;
     bool open = file->state == FILE_READY;
@@ -305,7 +299,7 @@ static void file_settle(struct local_cache *cache, struct local_file *file, stru
         lru_remove(cache, file);
 }
 
-/* ---------------------------------------------------------------------------------- use and hold -- */
+/* ------------------------------------------------------------------------- use and hold -- */
 
 bool cache_evict(struct local_cache *cache, struct cache_todo *todo)
 {
@@ -321,7 +315,7 @@ bool cache_evict(struct local_cache *cache, struct cache_todo *todo)
         !local_stat_same(&now, &file->stat))
         file->changed = true;
     close_fds(cache, file, todo);
-    file_settle(cache, file, todo);
+    cache_settle(cache, file, todo);
     return true;
 }
 
@@ -344,7 +338,7 @@ void cache_unuse(struct local_cache *cache, struct local_file *file, struct cach
 {
     file->uses--;
     cache->use_count--;
-    file_settle(cache, file, todo);
+    cache_settle(cache, file, todo);
     trim(cache, todo);
 }
 
@@ -393,7 +387,7 @@ void cache_release(struct local_cache *cache, struct driver_object *object, stru
         cache->held_count--;
         file->held = false;
     }
-    file_settle(cache, file, todo);
+    cache_settle(cache, file, todo);
     trim(cache, todo);
 }
 
@@ -403,121 +397,4 @@ bool cache_admit(struct local_cache *cache, struct cache_todo *todo)
         return false;
     cache->fd_count++;
     return true;
-}
-
-/* ------------------------------------------------------------------------------ O_DIRECT refused -- */
-
-void cache_refuse_direct(struct local_cache *cache, uint64_t device)
-{
-    uint64_t empty = 0;
-    uint64_t mark = device + 1;
-
-    for (unsigned i = 0; i < CACHE_REFUSED_DEVICES; i++, empty = 0)
-        if (atomic_load(&cache->refused[i]) == mark ||
-            atomic_compare_exchange_strong(&cache->refused[i], &empty, mark))
-            return;
-    atomic_store(&cache->refused[device % CACHE_REFUSED_DEVICES], mark);
-}
-
-bool cache_refuses_direct(const struct local_cache *cache, uint64_t device)
-{
-    for (unsigned i = 0; i < CACHE_REFUSED_DEVICES; i++)
-        if (atomic_load_explicit(&cache->refused[i], memory_order_relaxed) == device + 1)
-            return true;
-    return false;
-}
-
-/* ------------------------------------------------------------------------------- create, destroy -- */
-
-/* The soft limit on descriptors: /proc/self/limits, third column of its line. */
-static uint64_t descriptor_limit(const struct loop_os *os)
-{
-    static const char line[] = "Max open files";
-    char text[4096];
-    const char *at;
-    uint64_t limit = 1024;
-
-    if (os->read_text("/proc/self/limits", text, sizeof(text)) <= 0)
-        return limit;
-    at = strstr(text, line);
-    if (!at)
-        return limit;
-    at += sizeof(line) - 1;
-    at += strspn(at, " ");
-    if (strncmp(at, "unlimited", 9) == 0)
-        return UINT32_MAX;
-    return sscanf(at, "%" SCNu64, &limit) == 1 ? limit : 1024;
-}
-
-int cache_create(const struct loop_os *os, uint32_t worker_count, struct local_cache **out)
-{
-    struct local_cache *cache = calloc(1, sizeof(*cache));
-    uint64_t limit;
-    long page_bytes;
-
-    if (!cache)
-        return -ENOMEM;
-    limit = descriptor_limit(os);
-    page_bytes = sysconf(_SC_PAGESIZE);
-    cache->os = os;
-    cache->worker_count = worker_count;
-    cache->page_bytes = page_bytes > 0 ? (uint32_t)page_bytes : 4096;
-    cache->capacity = limit / 4 < CACHE_CAPACITY_MAX ? (uint32_t)(limit / 4) : CACHE_CAPACITY_MAX;
-    if (cache->capacity == 0)
-        cache->capacity = 1;
-    cache->fds_max = cache->capacity * 2;
-    /* With few descriptors none may be kept from those that need one. */
-    cache->held_max = cache->capacity >= 32 ? cache->capacity / 8 * 7 : 0;
-    pthread_mutex_init(&cache->lock, NULL);
-    *out = cache;
-    return 0;
-}
-
-void cache_forget_store(struct local_cache *cache, const struct local_store *store)
-{
-    struct cache_todo todo = {0};
-    struct local_file *file;
-
-    do {
-        struct local_file *next;
-        cache_enter(cache);
-        for (file = cache->all; file; file = next) {
-            next = file->all_next;
-            if (file->store != store || file->state == FILE_DEAD)
-                continue;
-            if (todo.fd_count + 2 > CACHE_TODO_FDS)
-                break;
-            cache_unlist(cache, file);
-            file_settle(cache, file, &todo);
-        }
-        cache_leave(cache, &todo);
-    } while (file);
-}
-
-static void files_destroy(struct local_cache *cache, struct local_file *file)
-{
-    while (file) {
-        struct local_file *next = file->all_next;
-        int direct_fd = atomic_load_explicit(&file->direct_fd, memory_order_relaxed);
-        if (file->state == FILE_READY && file->fd >= 0)
-            cache->os->close(file->fd);
-        if (file->state == FILE_READY && direct_fd >= 0)
-            cache->os->close(direct_fd);
-        file_destroy(file);
-        file = next;
-    }
-}
-
-void cache_destroy(struct local_cache *cache, bool forked)
-{
-    if (!cache)
-        return;
-    if (pthread_mutex_trylock(&cache->lock) == 0) {
-        files_destroy(cache, cache->all);
-        files_destroy(cache, cache->free);
-        pthread_mutex_unlock(&cache->lock);
-    }
-    if (!forked)
-        pthread_mutex_destroy(&cache->lock);
-    free(cache);
 }

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * inline.c - a tiny read on the thread that called lsio_read_batch(): two system calls where file and
- * bytes are in memory (is the name's file still the one we have open? read it without waiting), against
- * a round trip through a worker.
+ * inline.c - a tiny read on the thread that called lsio_read_batch(): two system calls where file
+ * and bytes are in memory (is the name's file still the one we have open? read it without waiting),
+ * against a round trip through a worker.
  *
- * Anything unusual is -EAGAIN: the ordinary way then finds out, and reports. So this file never decides
- * that an object is absent, short or of the wrong kind. Remote file systems (an open descriptor may
- * show old content) and direct = on always go the ordinary way.
+ * Anything unusual is -EAGAIN: the ordinary way then finds out, and reports. So this file never
+ * decides that an object is absent, short or of the wrong kind. Remote file systems (an open
+ * descriptor may show old content) and direct = on always go the ordinary way.
  *
  * Threads: any; the file is kept by a use, and no lock is held during system calls.
  */
@@ -39,7 +39,7 @@ static struct local_file *file_add(struct local_store *store, const char *key, u
 
     if (fd < 0)
         return NULL;
-    if (store->os->stat_fd(fd, &stat) != 0 || local_stat_check(&stat) != 0) {
+    if (local_opened(store->os, fd, &stat) != 0) {
         store->os->close(fd);
         return NULL;
     }

@@ -3,16 +3,16 @@
  * list.c - lists the regular files below a directory, in bytewise order of their keys.
  *
  * Each directory is read to its end and closed before its entries are visited, so one descriptor is
- * open at a time, however deep the tree. Entries are sorted with a '/' behind the names of directories:
- * then visiting them in turn gives whole keys in order ("a-b" < "a.c" < "a/d" < "a0"). Nothing is
- * hidden: names with dots are keys like others. What is neither file nor directory is left out, and so
- * is a link that leads nowhere, or out of the root with symlinks = beneath.
+ * open at a time, however deep the tree. Entries are sorted with a '/' behind the names of
+ * directories: then visiting them in turn gives whole keys in order ("a-b" < "a.c" < "a/d" < "a0").
+ * Nothing is hidden: names with dots are keys like others. What is neither file nor directory is
+ * left out, and so is a link that leads nowhere, or out of the root with symlinks = beneath.
  *
- * Links to directories are followed; one that leads to a directory being visited is left out, else the
- * tree would have no end.
+ * Links to directories are followed; one that leads to a directory being visited is left out, else
+ * the tree would have no end.
  *
- * A prefix that does not exist lists nothing, as on a bucket. A directory that cannot be read fails the
- * listing: leaving out keys silently would make data look absent.
+ * A prefix that does not exist lists nothing, as on a bucket. A directory that cannot be read fails
+ * the listing: leaving out keys silently would make data look absent.
  *
  * Threads: the caller's, inside lsio_list().
  */
@@ -53,7 +53,7 @@ struct walk {
     char key[KEY_BYTES_MAX]; /* of what is being visited */
 };
 
-/* ------------------------------------------------------------------------------- one directory -- */
+/* ------------------------------------------------------------------------ one directory -- */
 
 static void *grown(void *memory, size_t *room, size_t needed, size_t item_bytes)
 {
@@ -116,8 +116,8 @@ static int directory_read(struct walk *walk, struct directory *directory, struct
     const char *path = walk->key[0] ? walk->key : ".";
     struct os_stat stat;
     int status;
-    int fd = store->os->open(store->root_fd, path, O_RDONLY | O_DIRECTORY | O_NONBLOCK,
-                             store->beneath);
+    int fd =
+        store->os->open(store->root_fd, path, O_RDONLY | O_DIRECTORY | O_NONBLOCK, store->beneath);
 
     if (fd < 0)
         return fd;
@@ -134,7 +134,7 @@ static int directory_read(struct walk *walk, struct directory *directory, struct
     return status;
 }
 
-/* -------------------------------------------------------------------------------------- walking -- */
+/* ------------------------------------------------------------------------------ walking -- */
 
 static bool is_being_visited(const struct visit *visit, const struct os_stat *stat)
 {

@@ -5,7 +5,9 @@
  *   store.c        opens a root, its options; the driver's table
  *   detect.c       which profile the root's storage has
  *   file_cache.c   open files: table, order of use, limits (bookkeeping under one lock)
- *   file.c         opens files through the loop, wakes those who wait for that, ring slots
+ *   cache_life.c   that cache from creation to end
+ *   file.c         opens files through the loop, wakes those who wait for that
+ *   file_slot.c    places of files in the rings' tables
  *   read.c         one read from start to completion
  *   direct.c       O_DIRECT: when, and how a range is cut for it
  *   object.c       validators, information, physical extents
@@ -24,9 +26,9 @@ extern const struct driver_ops driver_local;
 struct local_cache;
 
 /* O_NONBLOCK: a FIFO must not hang the open; it means nothing to regular files. */
-#define LOCAL_OPEN_FLAGS (O_RDONLY | O_NONBLOCK | O_NOCTTY)
+#define LOCAL_OPEN_FLAGS      (O_RDONLY | O_NONBLOCK | O_NOCTTY)
 #define LOCAL_WHOLE_BYTES_MAX (64u * 1024) /* of a read that opens and closes its file */
-#define LOCAL_ETAG_BYTES 72
+#define LOCAL_ETAG_BYTES      72
 
 struct local_store {
     struct lsio_store base; /* first */
@@ -34,9 +36,9 @@ struct local_store {
     const struct loop_os *os;
     struct local_cache *cache;
     int root_fd;
-    bool beneath;      /* symlinks = beneath */
+    bool beneath; /* symlinks = beneath */
     bool change_check;
-    bool remote;       /* others may change files unseen: descriptors serve one object of one batch */
+    bool remote; /* others may change files unseen: descriptors serve one object of one batch */
 };
 
 static inline struct local_store *local_store_of(const struct lsio_store *store)
@@ -50,8 +52,8 @@ enum local_read_state {
     LOCAL_SUBMITTED = 1, /* read->op is with the loop */
     LOCAL_WAITING = 2,   /* in a list of the cache; read->wait is the file */
     LOCAL_STATE_MASK = 3,
-    LOCAL_CANCELED = 4,  /* somebody asked for the end */
-    LOCAL_PRIVATE = 8,   /* reads through a descriptor of its own: read->wait is that plus one */
+    LOCAL_CANCELED = 4,     /* somebody asked for the end */
+    LOCAL_PRIVATE = 8,      /* reads through a descriptor of its own: read->wait is that plus one */
     LOCAL_CACHED_PIECE = 16 /* O_DIRECT: this piece goes through the page cache */
 };
 
@@ -76,13 +78,15 @@ static inline bool local_stat_same(const struct os_stat *a, const struct os_stat
     return a->inode == b->inode && a->device == b->device && a->size == b->size &&
            a->mtime_ns == b->mtime_ns;
 }
-/* 0, or LSIO_E_UNSUPPORTED for what is not a regular file. */
-int local_stat_check(const struct os_stat *stat);
+/* Looks at a descriptor that was just opened with LOCAL_OPEN_FLAGS: 0 and its state if it is a
+ * regular file, whose reads wait from now on; else LSIO_E_UNSUPPORTED or a negated errno. */
+int local_opened(const struct loop_os *os, int fd, struct os_stat *stat);
 
 /* read.c */
 void local_read(struct driver_env *env, struct driver_read *read);
 void local_cancel(struct driver_env *env, struct driver_read *read);
-/* Goes on with a read whose file is ready; read->status < 0 ends it, LOCAL_RESTART begins it again. */
+/* Goes on with a read whose file is ready; read->status < 0 ends it, LOCAL_RESTART begins it again.
+ */
 void local_read_resume(struct driver_env *env, struct driver_read *read);
 
 /* object.c */
@@ -94,7 +98,7 @@ void local_describe_object(struct driver_object *object);
 /* list.c, inline.c */
 int local_list(struct lsio_store *store, const char *prefix, char delimiter, lsio_list_fn *on_page,
                void *data);
-int64_t local_read_inline(struct lsio_store *store, const char *key, uint64_t offset, uint64_t bytes,
-                          void *addr);
+int64_t local_read_inline(struct lsio_store *store, const char *key, uint64_t offset,
+                          uint64_t bytes, void *addr);
 
 #endif

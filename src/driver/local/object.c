@@ -3,11 +3,11 @@
  * object.c - what is known of a file beside its bytes: validator, size, times, place on the medium.
  *
  * The validator (etag) is device, inode, size and mtime in hex. An object's reads all come from the
- * file that its first one opened, and that file's state at that moment is what the object is; when the
- * batch is done with the object the state is looked at once more. Inode and device cannot have changed
- * (it is the same descriptor), so size and mtime tell of writing in place; a rename over the name is no
- * change, for the batch goes on with the old file. ctime is left out on purpose: chmod, rename and
- * unlink move it, and do not touch the bytes.
+ * file that its first one opened, and that file's state at that moment is what the object is; when
+ * the batch is done with the object the state is looked at once more. Inode and device cannot have
+ * changed (it is the same descriptor), so size and mtime tell of writing in place; a rename over
+ * the name is no change, for the batch goes on with the old file. ctime is left out on purpose:
+ * chmod, rename and unlink move it, and do not touch the bytes.
  *
  * Threads: any thread, but finish and describe one at a time per object.
  */
@@ -22,7 +22,7 @@
 #include "driver/key.h"
 
 #define EXTENTS_FIRST 256u
-#define EXTENTS_MAX 65536u
+#define EXTENTS_MAX   65536u
 
 int local_open_status(int error)
 {
@@ -42,9 +42,22 @@ int local_open_status(int error)
     }
 }
 
-int local_stat_check(const struct os_stat *stat)
+/*
+ * O_NONBLOCK must go once the file is known to be regular: a ring takes it as a promise that reads
+ * do not wait, tries them on the worker itself, and on file systems that ignore it (several network
+ * and user-space ones) each read would hold up all others.
+ */
+int local_opened(const struct loop_os *os, int fd, struct os_stat *stat)
 {
-    return S_ISREG(stat->mode) ? 0 : LSIO_E_UNSUPPORTED;
+    int status = os->stat_fd(fd, stat);
+
+    if (status < 0)
+        return status;
+    if (!S_ISREG(stat->mode))
+        return LSIO_E_UNSUPPORTED;
+    if (os->set_blocking)
+        os->set_blocking(fd);
+    return 0;
 }
 
 static char *hex_write(uint64_t value, char *out)
@@ -135,9 +148,7 @@ static int object_open(struct driver_object *object, struct os_stat *stat)
     fd = store->os->open(store->root_fd, object->key, LOCAL_OPEN_FLAGS, store->beneath);
     if (fd < 0)
         return local_open_status(-fd);
-    status = store->os->stat_fd(fd, stat);
-    if (status == 0)
-        status = local_stat_check(stat);
+    status = local_opened(store->os, fd, stat);
     if (status == 0)
         return fd;
     store->os->close(fd);

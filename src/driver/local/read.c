@@ -3,10 +3,10 @@
  * read.c - one read from start to completion.
  *
  *   whole file   the first read of an object, if it is short: open, read, close in one go, for most
- *                such files are read once. Only an answer of exactly the bytes wanted counts, or the
- *                name's absence; whatever else happens, the read goes the general way
- *   general      get the file (file.c), then read until nothing is missing: a short read goes on
- *                where it stopped, end of file before that is LSIO_E_TRUNCATED
+ *                such files are read once. Only an answer of exactly the bytes wanted counts, or
+ *                the name's absence; whatever else happens, the read goes the general way.
+ *   general      gets the file (file.c), then reads until nothing is missing: a short read goes on
+ *                where it stopped; the end of the file before that is LSIO_E_TRUNCATED.
  *
  * An object whose size or etag the caller has stated, or of which this read is one part, must be
  * compared with the file, so it never goes the whole-file way. Neither do stores with direct = on.
@@ -14,23 +14,24 @@
  * Once a held file is an object's handle, a read costs one acquire load, a few stores into the loop
  * operation, and the submit: no lock, no atomic write.
  *
- * EIO is final: the kernel has retried. ESTALE (a network file system lost the file handle) opens the
- * name once more, for this read alone, and goes on if it is the same file still.
+ * EIO is final: the kernel has retried. ESTALE (a network file system lost the file handle) opens
+ * the name once more, for this read alone, and goes on if it is the same file still.
  *
  * Threads: everything on the read's worker.
  */
 #include "driver/local/direct.h"
 
-#define READ_BYTES_MAX (UINT64_C(1) << 30) /* of one loop operation */
-#define READ_IOV_MAX 1024u
-#define READ_ATTEMPTS_MAX 64u
+#define READ_BYTES_MAX      (UINT64_C(1) << 30) /* of one loop operation */
+#define READ_IOV_MAX        1024u
+#define LOCAL_NOW_BYTES_MAX 16384u
+#define READ_ATTEMPTS_MAX   64u
 
-#define LIKELY(x) __builtin_expect(!!(x), 1)
+#define LIKELY(x)   __builtin_expect(!!(x), 1)
 #define UNLIKELY(x) __builtin_expect(!!(x), 0)
 
 static void read_general(struct driver_env *env, struct driver_read *read);
 
-/* ------------------------------------------------------------------------------------------ ending -- */
+/* ------------------------------------------------------------------------------- ending -- */
 
 static struct local_file *file_of(const struct driver_read *read)
 {
@@ -46,7 +47,8 @@ static void complete(struct driver_env *env, struct driver_read *read, int statu
     env->complete(env, read);
 }
 
-void local_read_finish(struct driver_env *env, struct driver_read *read, int status, const char *text)
+void local_read_finish(struct driver_env *env, struct driver_read *read, int status,
+                       const char *text)
 {
     struct local_file *file = file_of(read);
 
@@ -60,7 +62,7 @@ void local_read_finish(struct driver_env *env, struct driver_read *read, int sta
     complete(env, read, status, text);
 }
 
-/* ------------------------------------------------------------------------------------------ reading -- */
+/* ------------------------------------------------------------------------------ reading -- */
 
 /* Moves the vector's begin forward by `bytes`. */
 static void iov_advance(struct driver_read *read, uint64_t bytes)
@@ -137,17 +139,28 @@ void local_read_cached(struct driver_env *env, struct driver_read *read, struct 
     local_submit(env, read, read_done);
 }
 
+/* By one system call on this thread, if the bytes are in memory. */
+static bool read_now(struct driver_env *env, struct driver_read *read, struct local_file *file)
+{
+    if (read->iov || env->os->read_nowait(file->fd, read->addr, read->bytes, read->offset) !=
+                         (int64_t)read->bytes)
+        return false;
+    read->progress = read->bytes;
+    local_read_finish(env, read, 0, NULL);
+    return true;
+}
+
 /* The file is ready, and in use if it is counted. */
 static inline void read_begin(struct driver_env *env, struct driver_read *read,
                               struct local_file *file)
 {
     if (UNLIKELY(direct_wanted(env, read, file)))
         direct_read(env, read, file);
-    else
+    else if (!env->warm || read->bytes > LOCAL_NOW_BYTES_MAX || !read_now(env, read, file))
         local_read_cached(env, read, file);
 }
 
-/* -------------------------------------------------------------------------------------------- trouble -- */
+/* ------------------------------------------------------------------------------ trouble -- */
 
 /* The name was opened once more, after ESTALE. */
 static void reopen_done(struct loop_op *op)
@@ -157,10 +170,8 @@ static void reopen_done(struct loop_op *op)
     struct local_file *file = file_of(read);
     struct os_stat stat;
     int fd = (int)op->result;
-    int status = fd < 0 ? local_open_status(-fd) : env->os->stat_fd(fd, &stat);
+    int status = fd < 0 ? local_open_status(-fd) : local_opened(env->os, fd, &stat);
 
-    if (status == 0)
-        status = local_stat_check(&stat);
     if (status == 0 && file->store->change_check && !local_stat_same(&stat, &file->stat))
         status = LSIO_E_CHANGED;
     if (status < 0) {
@@ -206,7 +217,7 @@ void local_read_failed(struct driver_env *env, struct driver_read *read, int64_t
     local_read_finish(env, read, (int)result, text);
 }
 
-/* ---------------------------------------------------------------------------------------- whole files -- */
+/* -------------------------------------------------------------------------- whole files -- */
 
 /* The read's answer, if what open and read gave can be trusted as one. */
 static bool whole_answer(struct driver_env *env, struct driver_read *read, int64_t result,
@@ -290,13 +301,14 @@ static bool whole_try(struct driver_env *env, struct driver_read *read)
     return true;
 }
 
-/* ----------------------------------------------------------------------------------------- the general way -- */
+/* ---------------------------------------------------------------------- the general way -- */
 
 /* The read's file is ready, and in use if it is counted. */
 static void read_file(struct driver_env *env, struct driver_read *read, struct local_file *file)
 {
     if (read->kind == DRIVER_PROBE || read->bytes == 0)
-        local_read_finish(env, read, 0, NULL); /* the size was set when the file became the object's */
+        local_read_finish(env, read, 0,
+                          NULL); /* the size was set when the file became the object's */
     else
         read_begin(env, read, file);
 }

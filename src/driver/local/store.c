@@ -2,9 +2,10 @@
 /*
  * store.c - opens and closes roots; the driver's table.
  *
- * The root is opened once, as a place only (O_PATH), and every key is looked up below that descriptor:
- * a relative path keeps its meaning when the process changes directory, and a root that is moved goes
- * on working. A root that is not there fails here, so that absence found later is absence of a key.
+ * The root is opened once, as a place only (O_PATH), and every key is looked up below that
+ * descriptor: a relative path keeps its meaning when the process changes directory, and a root that
+ * is moved goes on working. A root that is not there fails here, so that absence found later is
+ * absence of a key.
  *
  * Threads: open and close on the caller's; a store is frozen once it was handed out.
  */
@@ -21,7 +22,7 @@
 
 static const char file_scheme[] = "file://";
 
-/* ------------------------------------------------------------------------------------------- paths -- */
+/* -------------------------------------------------------------------------------- paths -- */
 
 static int hex_value(char digit)
 {
@@ -55,7 +56,8 @@ static int percent_decode(char *text)
     return 0;
 }
 
-/* The directory that a URL names: allocated. "file://" may name this host, and is percent-encoded. */
+/* The directory that a URL names: allocated. "file://" may name this host, and is percent-encoded.
+ */
 static int path_of(const char *url, char **out)
 {
     bool is_url = strncmp(url, file_scheme, sizeof(file_scheme) - 1) == 0;
@@ -81,7 +83,7 @@ static int path_of(const char *url, char **out)
     return 0;
 }
 
-/* ------------------------------------------------------------------------------------------ options -- */
+/* ------------------------------------------------------------------------------ options -- */
 
 static int own_option(void *data, const struct lsio_option *option)
 {
@@ -106,7 +108,7 @@ static int own_option(void *data, const struct lsio_option *option)
     return 1;
 }
 
-/* -------------------------------------------------------------------------------------- open, close -- */
+/* -------------------------------------------------------------------------- open, close -- */
 
 static void local_store_close(struct lsio_store *base, bool forked)
 {

@@ -4,8 +4,8 @@
  *
  * Invariants
  *   - a slot's blob is never NULL; the slot holds one reference, each finder one more;
- *   - a blob's bytes are written before it is put under its key, with the lock's release between, so
- *     that finders need no barrier of their own;
+ *   - a blob's bytes are written before it is put under its key, with the lock's release between,
+ *     so that finders need no barrier of their own;
  *   - the lock covers look-up and pointer exchange only: no copying of data under it.
  * In a forked child another thread's lock may be held for good: then the table may be half changed
  * and is leaked rather than walked.
@@ -52,7 +52,7 @@ static uint64_t key_hash(const char *key)
     return hash ^ hash >> 29;
 }
 
-/* ----------------------------------------------------------------------------------- blobs -- */
+/* -------------------------------------------------------------------------------- blobs -- */
 
 static struct memory_blob *blob_create(const void *bytes, uint64_t length, uint64_t generation)
 {
@@ -82,7 +82,7 @@ void memory_blob_release(struct memory_blob *blob)
         free(blob);
 }
 
-/* ---------------------------------------------------------------------------------- spaces -- */
+/* ------------------------------------------------------------------------------- spaces -- */
 
 int memory_spaces_create(struct memory_spaces **out)
 {
@@ -170,7 +170,7 @@ int memory_space_open(struct memory_spaces *spaces, const char *name, struct mem
     return 0;
 }
 
-/* ------------------------------------------------------------------------------------ keys -- */
+/* --------------------------------------------------------------------------------- keys -- */
 
 /* Where the pointer to the key's slot is: at a NULL if there is none. Under the lock. */
 static struct slot **slot_find(struct memory_space *space, const char *key, uint64_t hash)
@@ -220,7 +220,8 @@ static void space_grow(struct memory_space *space)
     space->bucket_count = count;
 }
 
-int memory_space_put(struct memory_space *space, const char *key, const void *bytes, uint64_t length)
+int memory_space_put(struct memory_space *space, const char *key, const void *bytes,
+                     uint64_t length)
 {
     uint64_t hash = key_hash(key);
     size_t key_bytes = strlen(key) + 1;
@@ -277,7 +278,7 @@ int memory_space_remove(struct memory_space *space, const char *key)
     return 0;
 }
 
-/* -------------------------------------------------------------------------------- listing -- */
+/* ------------------------------------------------------------------------------ listing -- */
 
 void memory_entries_free(struct memory_entry *entries, size_t count)
 {
@@ -288,7 +289,8 @@ void memory_entries_free(struct memory_entry *entries, size_t count)
 
 static int entry_compare(const void *left, const void *right)
 {
-    return strcmp(((const struct memory_entry *)left)->key, ((const struct memory_entry *)right)->key);
+    return strcmp(((const struct memory_entry *)left)->key,
+                  ((const struct memory_entry *)right)->key);
 }
 
 /* Copies what matches into `entries`, which has room for all of the space. Under the lock. */

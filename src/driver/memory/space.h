@@ -2,8 +2,8 @@
 /*
  * space.h - what memory:// stores hold: named spaces of keys with immutable, ref-counted blobs.
  *
- * A blob never changes once it can be found: put() makes a new one. Whoever holds a reference may read
- * its bytes without a lock, and goes on with the old bytes when the key gets new ones.
+ * A blob never changes once it can be found: put() makes a new one. Whoever holds a reference may
+ * read its bytes without a lock, and goes on with the old bytes when the key gets new ones.
  * Threads: all functions any thread, unless they say otherwise.
  */
 #ifndef LSIO_DRIVER_MEMORY_SPACE_H
@@ -45,7 +45,8 @@ int memory_space_open(struct memory_spaces *spaces, const char *name, struct mem
 struct memory_blob *memory_space_find(struct memory_space *space, const char *key);
 void memory_blob_release(struct memory_blob *blob);
 
-int memory_space_put(struct memory_space *space, const char *key, const void *bytes, uint64_t length);
+int memory_space_put(struct memory_space *space, const char *key, const void *bytes,
+                     uint64_t length);
 int memory_space_remove(struct memory_space *space, const char *key); /* -ENOENT */
 
 /* All keys that begin with `prefix`, in bytewise order; to free with memory_entries_free(). */
