@@ -209,10 +209,12 @@ int lsio_chain_create(struct lsio_context *context, const struct lsio_stage *sta
     struct lsio_chain *chain = NULL;
     int error = check_alive(context);
 
-    if (!error && (!stages || !out))
-        error = -EINVAL;
-    if (error)
+    if (!stages || !out)
+        return -EINVAL;
+    if (error) {
+        chain_destroy_users(stages, count); /* they were taken all the same */
         return error;
+    }
     error = chain_create(context, context->worker_count + 1, stages, count, &chain);
     if (error)
         return error;

@@ -129,10 +129,12 @@ step_sim() {
 
 step_fuzz() {
     build fuzz -DLSIO_FUZZ=ON -DCMAKE_C_COMPILER=clang || return 1
-    local program name corpus inputs status=0
-    for program in build/fuzz/fuzz/fuzz_*; do
+    local source program name corpus inputs status=0
+    for source in tests/fuzz/fuzz_*.c; do
+        name=$(basename "$source" .c)
+        name=${name#fuzz_}
+        program=build/fuzz/fuzz/fuzz_$name
         [ -x "$program" ] || { echo "there are no fuzz targets"; return 1; }
-        name=${program##*/fuzz_}
         corpus=build/fuzz/corpus/$name
         mkdir -p "$corpus"
         inputs=("$corpus")

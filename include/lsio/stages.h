@@ -13,32 +13,33 @@
  *         status = lsio_chain_create(context, stages, 3, &chain);
  *
  * What all constructors have in common
- *   Options     begin with struct_bytes, which is to be sizeof the struct; a zero field means its
- *               default; copied, with all that they point to. NULL means all defaults where the stage
- *               has defaults for everything.
- *   *out        is written whole; what it held does not matter. It holds memory (out->user) that
- *               lsio_chain_create() takes. A stage that is given to no chain is to be ended with
- *               out->destroy(out->user). A stage goes into one chain only.
- *   Returns     0; -EINVAL for options that make no sense; -ENOMEM; LSIO_E_UNSUPPORTED for a codec
- *               that this build of the library lacks. *out is untouched on failure.
- *   Threads     any.
+ *   Options   begin with struct_bytes, which is to be sizeof the struct; a zero field means its
+ *             default; copied, with all that they point to. NULL means all defaults where the
+ *             stage has defaults for everything.
+ *   *out      is written whole; what it held does not matter. It holds memory (out->user) that
+ *             lsio_chain_create() takes. A stage that is given to no chain is to be ended with
+ *             out->destroy(out->user). A stage goes into one chain only.
+ *   Returns   0; -EINVAL for options that make no sense; -ENOMEM; LSIO_E_UNSUPPORTED for a codec
+ *             that this build of the library lacks. *out is untouched on failure.
+ *   Threads   any.
  *
  * What all stages have in common
- *   Data        nothing that is read is trusted. Input that is not what the format asks for, or that
- *               does not give the size that was expected, ends the chunk with LSIO_E_CORRUPT, and
- *               lsio_batch_error() names the codec, its message and the sizes. dst may then hold
- *               anything.
- *   Memory      a worker's first chunk makes a decoder; after that nothing is allocated per chunk.
- *               Output never grows while decoding: its room is fixed before the first byte.
- *   Threads     run on workers, many at once; they share nothing that is written.
+ *   Data      nothing that is read is trusted. Input that is not what the format asks for, or that
+ *             does not give the size that was expected, ends the chunk with LSIO_E_CORRUPT, and
+ *             lsio_batch_error() names the codec, its message and the sizes. dst may then hold
+ *             anything.
+ *   Memory    a worker's first chunk makes a decoder; after that nothing is allocated per chunk.
+ *             Output never grows while decoding: its room is fixed before the first byte.
+ *   Threads   run on workers, many at once; they share nothing that is written.
  *
  * How large the output of a codec may be
- *   expected_bytes  the exact size. Set it whenever it is known, as for the chunks of an array: other
- *                   sizes are LSIO_E_CORRUPT, found before decoding where the format declares a size.
+ *   expected_bytes  the exact size. Set it whenever it is known, as for the chunks of an array:
+ *                   other sizes are LSIO_E_CORRUPT, found before decoding where the format
+ *                   declares a size.
  *   otherwise       the size that the data declares; if it declares none, what dst holds, or else
  *                   max_bytes. With none of these, LSIO_E_UNSUPPORTED.
- *   max_bytes       more than that is LSIO_E_NO_SPACE. 0: no limit but dst_bytes where the chunk has a
- *                   dst, else 1 GiB. Unused if expected_bytes is set.
+ *   max_bytes       more than that is LSIO_E_NO_SPACE. 0: no limit but dst_bytes where the chunk
+ *                   has a dst, else 1 GiB. Unused if expected_bytes is set.
  */
 #ifndef LSIO_STAGES_H
 #define LSIO_STAGES_H
@@ -52,7 +53,8 @@ extern "C" {
 /* --------------------------------------------------------------------------------- checksums -- */
 
 /* The CRC-32C (Castagnoli, polynomial 0x1EDC6F41 reflected, RFC 3720 appendix B.4) of what `crc`
- * covers followed by `bytes`; crc is 0 to begin with. "123456789" gives 0xe3069283. Threads: any. */
+ * covers followed by `bytes`; crc is 0 to begin with. "123456789" gives 0xe3069283.
+ * Threads: any. */
 LSIO_API uint32_t lsio_crc32c(uint32_t crc, const void *bytes, size_t count);
 
 enum lsio_crc32c_where {
@@ -68,8 +70,8 @@ struct lsio_crc32c_options {
     uint64_t data_offset; /* for LSIO_CRC32C_DATA */
 };
 
-/* Compares the chunk's CRC-32C with the expected one, which is stripped from what goes on if it lies in
- * the chunk. Nothing is copied. NULL: trailing. */
+/* Compares the chunk's CRC-32C with the expected one, which is stripped from what goes on if it
+ * lies in the chunk. Nothing is copied. NULL: trailing. */
 LSIO_API int lsio_stage_crc32c(const struct lsio_crc32c_options *options, struct lsio_stage *out);
 
 /* ------------------------------------------------------------------------------------ codecs -- */
@@ -81,8 +83,8 @@ struct lsio_zstd_options {
 };
 
 /* Zstandard (RFC 8878), by libzstd: one or more frames, with or without content size, and skippable
- * frames. Dictionaries are not supported. Window sizes cost no memory: frames are decoded in one piece.
- * NULL: all defaults. */
+ * frames. Dictionaries are not supported. Window sizes cost no memory: frames are decoded in one
+ * piece. NULL: all defaults. */
 LSIO_API int lsio_stage_zstd(const struct lsio_zstd_options *options, struct lsio_stage *out);
 
 enum lsio_lz4_framing {
@@ -111,8 +113,8 @@ enum lsio_gzip_framing {
 
 struct lsio_gzip_options {
     size_t struct_bytes;
-    uint64_t expected_bytes; /* see "How large" above; the size in a gzip trailer, which knows only */
-    uint64_t max_bytes;      /* the last member, is used only where nothing else is known */
+    uint64_t expected_bytes; /* see "How large" above; the size in a gzip file's trailer, which */
+    uint64_t max_bytes;      /* knows its last member only, is used where nothing else is known */
     uint32_t framing;        /* enum lsio_gzip_framing */
     uint32_t reserved;
 };
@@ -127,9 +129,10 @@ struct lsio_blosc_options {
     uint64_t max_bytes;
 };
 
-/* Blosc 1 containers (the Zarr codec `blosc`), of all its compressors and shuffles. LZ4, Zstandard and
- * zlib with or without byte shuffle are decoded by LSIO itself over those libraries; what else there is,
- * by libblosc with one thread, which allocates per chunk. NULL: all defaults. */
+/* Blosc 1 containers (the Zarr codec `blosc`), of all its compressors and shuffles. LZ4, Zstandard
+ * and zlib with or without byte shuffle are decoded by LSIO itself over those libraries, with
+ * scratch memory of one Blosc block; what else there is, by libblosc with one thread, which
+ * allocates per chunk. NULL: all defaults. */
 LSIO_API int lsio_stage_blosc(const struct lsio_blosc_options *options, struct lsio_stage *out);
 
 /* ----------------------------------------------------------------------------------- filters -- */
@@ -140,26 +143,27 @@ struct lsio_shuffle_options {
     uint32_t reserved;
 };
 
-/* Undoes a byte shuffle (HDF5's, Blosc's, numcodecs' `shuffle`): input is the first byte of each element,
- * then the second of each, and so on; bytes behind the last whole element stay as they are. Fast for
- * typesize 2, 4, 8 and 16. */
+/* Undoes a byte shuffle (HDF5's, Blosc's, numcodecs' `shuffle`): input is the first byte of each
+ * element, then the second of each, and so on; bytes behind the last whole element stay as they
+ * are. Fast for typesize 2, 4, 8 and 16. */
 LSIO_API int lsio_stage_shuffle(const struct lsio_shuffle_options *options, struct lsio_stage *out);
 
 struct lsio_byteswap_options {
     size_t struct_bytes;
-    uint32_t typesize; /* 1 (does nothing), 2, 4, 8 or 16. For complex numbers, that of their parts */
+    uint32_t typesize; /* 1 (does nothing), 2, 4, 8 or 16; of complex numbers, that of a part */
     uint32_t reserved;
 };
 
 /* Reverses the bytes of each element. A chunk that is not whole elements is LSIO_E_CORRUPT. */
-LSIO_API int lsio_stage_byteswap(const struct lsio_byteswap_options *options, struct lsio_stage *out);
+LSIO_API int lsio_stage_byteswap(const struct lsio_byteswap_options *options,
+                                 struct lsio_stage *out);
 
 /* ----------------------------------------------------------------------------------- scatter -- */
 
 #define LSIO_SCATTER_RANK_MAX 32
 
-/* Streaming stores go past the cache. They are faster for an array that does not fit it (1.4 times and
- * more), and slower for one that is read again soon. */
+/* Streaming stores go past the cache. They are faster for an array that does not fit it (up to
+ * twice, where rows are short), and slower for one that is read again soon. */
 enum lsio_scatter_streaming {
     LSIO_SCATTER_AUTO = 0, /* on for arrays above 8 MiB */
     LSIO_SCATTER_ON = 1,
@@ -172,12 +176,12 @@ struct lsio_scatter_options {
     uint32_t rank;               /* 0 (one element) .. LSIO_SCATTER_RANK_MAX */
     const uint64_t *chunk_shape; /* rank elements, the slowest dimension first; copied */
     const int64_t *strides;      /* rank elements: bytes from one index to the next in the array, in
-                                    the order of chunk_shape; may be negative, or in any order of size
-                                    (a transposition); copied */
+                                    the order of chunk_shape; may be negative, or in any order of
+                                    size (a transposition); copied */
     void *array;                 /* the memory that may be written ... */
-    uint64_t array_bytes;        /* ... is this long. If array is set, a box reaching out of it fails its
-                                    chunk; if it is NULL, boxes are trusted. array_bytes alone helps
-                                    AUTO, which else goes by what one chunk spans */
+    uint64_t array_bytes;        /* ... is this long. If array is set, a box reaching out of it
+                                    fails its chunk; if it is NULL, boxes are trusted. array_bytes
+                                    alone helps AUTO, which else goes by what one chunk spans */
     uint32_t streaming;          /* enum lsio_scatter_streaming */
     uint32_t reserved;
     uint64_t data_offset;        /* the chunk's box lies at lsio_chunk.data + data_offset,
@@ -193,12 +197,13 @@ struct lsio_scatter_box {
 };
 
 /*
- * Copies a box of the chunk, which is chunk_shape elements in C order, into a strided array. Usually the
- * last stage of chunks without dst. The input must be exactly a chunk's size, else LSIO_E_CORRUPT; a box
- * that reaches out of the chunk or of the array is LSIO_E_CALLBACK with code -EINVAL, and nothing is
- * written. Where the whole chunk goes to one contiguous piece of memory, the codec before this stage
- * decodes directly there, and nothing is copied. The caller sees to it that boxes of different chunks do
- * not overlap in the array. All options but `array` and `array_bytes` matter; there are no defaults.
+ * Copies a box of the chunk, which is chunk_shape elements in C order, into a strided array.
+ * Usually the last stage of chunks without dst. The input must be exactly a chunk's size, else
+ * LSIO_E_CORRUPT; a box that reaches out of the chunk or of the array is LSIO_E_CALLBACK with code
+ * -EINVAL, and nothing is written. Where the whole chunk goes to one contiguous piece of memory,
+ * the codec before this stage decodes directly there, and nothing is copied. The caller sees to it
+ * that boxes of different chunks do not overlap in the array. typesize, chunk_shape and strides are
+ * needed (the last two if rank is not 0), so NULL options are -EINVAL.
  */
 LSIO_API int lsio_stage_scatter(const struct lsio_scatter_options *options, struct lsio_stage *out);
 

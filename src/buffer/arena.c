@@ -26,7 +26,7 @@ int arena_init(struct arena *arena, uint64_t bytes)
     if (!base)
         return -ENOMEM;
     arena->base = base;
-    arena->pages = pages;
+    arena->pages = arena->pages_free = pages;
     for (uint32_t page = 0; page < pages; page++)
         arena->free_map[page / 64] |= UINT64_C(1) << (page % 64);
     return 0;
@@ -92,16 +92,18 @@ void *arena_get(struct arena *arena, uint64_t bytes)
         page = arena->cached[count] - 1;
         arena->cached[count] = arena->next[page];
         arena->pages_cached -= count;
+        arena->pages_free -= count;
         return arena->base + (size_t)page * POOL_PAGE;
     }
     page = map_find(arena, count);
-    if (page < 0 && arena->pages_cached >= count) {
+    if (page < 0 && arena->pages_cached && arena->pages_free >= count) {
         cache_empty(arena);
         page = map_find(arena, count);
     }
     if (page < 0)
         return NULL;
     map_set(arena, (uint32_t)page, count, false);
+    arena->pages_free -= count;
     return arena->base + (size_t)page * POOL_PAGE;
 }
 
@@ -113,4 +115,5 @@ void arena_put(struct arena *arena, void *addr, uint64_t bytes)
     arena->next[page] = arena->cached[count];
     arena->cached[count] = (uint16_t)(page + 1);
     arena->pages_cached += count;
+    arena->pages_free += count;
 }

@@ -25,7 +25,8 @@
 struct arena {
     uint8_t *base;
     uint32_t pages;
-    uint32_t pages_cached; /* free, but in `cached` lists */
+    uint32_t pages_free;
+    uint32_t pages_cached; /* of these in `cached` lists */
     uint64_t free_map[ARENA_PAGES_MAX / 64]; /* 1: free and not cached */
     uint16_t cached[ARENA_PAGES_MAX + 1];    /* by size in pages: first block's page + 1; 0: none */
     uint16_t next[ARENA_PAGES_MAX];          /* links of those lists, likewise + 1 */

@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * chain.c - what a chain is: a checked copy of its stages, and one slot of state per worker and stage.
+ * chain.c - what a chain is: a checked copy of its stages, and one slot of state per worker and
+ * stage.
  *
- * Design: everything that can be known about the order of the stages is worked out once, here, so that
- * running a chunk asks only a few precomputed questions: which stage writes last (it gets dst), whether
- * slices follow it (then dst may be too small for what is written but large enough for what is left),
- * whether the last stage may name a better place (only if nothing between it and the last writer changes
- * the bytes).
+ * Design: everything that can be known about the order of the stages is worked out once, here, so
+ * that running a chunk asks only a few precomputed questions: which stage writes last (it gets
+ * dst), whether slices follow it (then dst may be too small for what is written but large enough
+ * for what is left), whether the last stage may name a better place (only if nothing between it and
+ * the last writer changes the bytes).
  *
- * Threads: create and destroy by anyone, with nothing running. A slot belongs to the worker whose index
- * it has: it is made on that worker's first chunk, without a lock, because no one else looks at it. Rows
- * of different workers lie in different cache lines.
+ * Threads: create and destroy by anyone, with nothing running. A slot belongs to the worker whose
+ * index it has: it is made on that worker's first chunk, without a lock, because no one else looks
+ * at it. Rows of different workers lie in different cache lines.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -29,9 +30,9 @@ static const struct lsio_stage *stage_at(const struct lsio_stage *stages, size_t
 
 static bool stage_valid(const struct lsio_stage *stage)
 {
-    return stage->run && (stage->flags == LSIO_STAGE_READS_ONLY ||
-                          stage->flags == LSIO_STAGE_PASSES_SLICE ||
-                          stage->flags == LSIO_STAGE_WRITES);
+    return stage->run &&
+           (stage->flags == LSIO_STAGE_READS_ONLY || stage->flags == LSIO_STAGE_PASSES_SLICE ||
+            stage->flags == LSIO_STAGE_WRITES);
 }
 
 static void stages_describe(struct lsio_chain *chain)
@@ -56,6 +57,15 @@ static void stages_describe(struct lsio_chain *chain)
     }
     chain->places = chain->last_writer != CHAIN_STAGE_NONE && reads_only_after &&
                     chain->last_writer != chain->count - 1 && chain->stages[chain->count - 1].place;
+}
+
+void chain_destroy_users(const struct lsio_stage *stages, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        const struct lsio_stage *stage = stage_at(stages, i);
+        if (stage->destroy)
+            stage->destroy(stage->user);
+    }
 }
 
 int chain_create(struct lsio_context *context, uint32_t slots, const struct lsio_stage *stages,
@@ -94,11 +104,7 @@ int chain_create(struct lsio_context *context, uint32_t slots, const struct lsio
     return 0;
 
 fail: /* what was to be taken is taken */
-    for (size_t i = 0; i < count; i++) {
-        const struct lsio_stage *stage = stage_at(stages, i);
-        if (stage->destroy)
-            stage->destroy(stage->user);
-    }
+    chain_destroy_users(stages, count);
     return status;
 }
 

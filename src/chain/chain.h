@@ -72,5 +72,7 @@ struct lsio_context *chain_context(const struct lsio_chain *chain);
 int chain_create(struct lsio_context *context, uint32_t slots, const struct lsio_stage *stages,
                  size_t count, struct lsio_chain **out);
 void chain_destroy(struct lsio_chain *chain);
+/* Ends what stages took, when no chain came of them. */
+void chain_destroy_users(const struct lsio_stage *stages, size_t count);
 
 #endif

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * chain_call.c - what a stage may do with its chunk: lsio_call_out, _commit, _pass, _scratch, _fail.
+ * chain_call.c - what a stage may do with its chunk: lsio_call_out, _commit, _pass, _scratch,
+ * _fail.
  *
- * Design: the functions only note what the stage wants; chain_run.c acts on it when the stage returns.
- * The one decision made here is where output goes: the last writer's to the chunk's dst, to memory that
- * the result will own, or to where the last stage would copy it; all other output to scratch memory.
- * A failure reported to the stage is remembered, so that a stage which returns it is not taken for one
- * with an error code of its own.
+ * Design: the functions only note what the stage wants; chain_run.c acts on it when the stage
+ * returns. The one decision made here is where output goes: the last writer's to the chunk's dst,
+ * to memory that the result will own, or to where the last stage would copy it; all other output to
+ * scratch memory. A failure reported to the stage is remembered, so that a stage which returns it
+ * is not taken for one with an error code of its own.
  *
  * Threads: the worker that runs the stage.
  */
@@ -70,7 +71,8 @@ static int final_room(struct run *run, uint64_t bytes, void **out)
         free(run->allocated);
         run->allocated = bytes <= SIZE_MAX / 2 ? malloc(bytes ? (size_t)bytes : 1) : NULL;
         if (!run->allocated)
-            return lsio_call_fail(&run->call, -ENOMEM, "stage %s: no memory for %llu bytes of output",
+            return lsio_call_fail(&run->call, -ENOMEM,
+                                  "stage %s: no memory for %llu bytes of output",
                                   run->chain->stages[run->stage].name, (unsigned long long)bytes);
         run->allocated_bytes = bytes;
         *out = run->allocated;

@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * chain_impl.h - what the files of src/chain share: the chain itself, and one chunk's run through it.
+ * chain_impl.h - what the files of src/chain share: the chain itself, and one chunk's run through
+ * it.
  */
 #ifndef LSIO_CHAIN_CHAIN_IMPL_H
 #define LSIO_CHAIN_CHAIN_IMPL_H
 
 #include "chain/chain.h"
 
-#define CHAIN_STAGES_MAX   16
-#define CHAIN_ALIGN_BYTES  64u
-#define CHAIN_STAGE_NONE   UINT32_MAX
-#define CHAIN_REGION_NONE  UINT32_MAX
+#define CHAIN_STAGES_MAX  16
+#define CHAIN_ALIGN_BYTES 64u
+#define CHAIN_STAGE_NONE  UINT32_MAX
+#define CHAIN_REGION_NONE UINT32_MAX
 
 /* What a stage keeps for one worker. Touched by that worker only. */
 struct chain_slot {
@@ -39,7 +40,8 @@ struct region {
     uint64_t used[2];
 };
 
-/* Where a block lies: in which region, at which end, how long; region CHAIN_REGION_NONE: elsewhere. */
+/* Where a block lies: in which region, at which end, how long; region CHAIN_REGION_NONE: elsewhere.
+ */
 struct block {
     uint32_t region;
     uint32_t end;
@@ -54,9 +56,9 @@ struct run {
     struct chain_env *env;
     const struct lsio_chain *chain;
     struct chain_outcome *outcome;
-    struct block in; /* where call.in lies */
+    struct block in;         /* where call.in lies */
     struct region region[2]; /* the worker's scratch, the oversize lane */
-    void *oversize; /* what acquire gave */
+    void *oversize;          /* what acquire gave */
     uint64_t oversize_bytes;
     uint32_t stage;
     int library_status; /* the last failure that LSIO itself reported to the stage, or 0 */
@@ -83,7 +85,8 @@ int chain_state(const struct lsio_chain *chain, uint32_t stage, uint32_t worker,
 
 /* `bytes` of memory for the running stage: its output, or scratch that ends with it. */
 int room_take(struct run *run, uint64_t bytes, bool output, void **out, struct block *block);
-/* Keeps only `block` (the next stage's input) and gives the oversize lane back if it is not in it. */
+/* Keeps only `block` (the next stage's input) and gives the oversize lane back if it is not in it.
+ */
 void room_keep(struct run *run, struct block block);
 
 #endif

@@ -2,16 +2,16 @@
 /*
  * chain_room.c - memory for what lies between two stages.
  *
- * Design: a region is used from both ends. The running stage's input lies at one end (or outside), its
- * output grows from the other, and its scratch memory is stacked upon the input, on the input's side. So
- * when the stage ends, everything but one block goes away at once and nothing is ever moved or searched.
- * With no input in it, the output takes the low end: the memory that was used last, and is still in
- * cache, is used first.
+ * Design: a region is used from both ends. The running stage's input lies at one end (or outside),
+ * its output grows from the other, and its scratch memory is stacked upon the input, on the input's
+ * side. So when the stage ends, everything but one block goes away at once and nothing is ever
+ * moved or searched. With no input in it, the output takes the low end: the memory that was used
+ * last, and is still in cache, is used first.
  *
- * What does not fit the worker's region goes to the oversize lane, of which a chain holds at most one
- * grant: nobody may wait for memory while holding some. The grant is a second region. It is asked for
- * with twice the size if another stage behind this one will need room too. A stage that needs much of both
- * should ask for its output first.
+ * What does not fit the worker's region goes to the oversize lane, of which a chain holds at most
+ * one grant: nobody may wait for memory while holding some. The grant is a second region. It is
+ * asked for with twice the size if another stage behind this one will need room too. A stage that
+ * needs much of both should ask for its output first.
  *
  * Threads: the worker that runs the chunk.
  */
@@ -28,7 +28,8 @@ static bool region_take(struct run *run, uint32_t index, uint64_t need, bool out
                         struct block *block)
 {
     struct region *region = &run->region[index];
-    uint32_t out_end = run->in.region == index && run->in.end == REGION_LOW ? REGION_HIGH : REGION_LOW;
+    uint32_t out_end =
+        run->in.region == index && run->in.end == REGION_LOW ? REGION_HIGH : REGION_LOW;
     uint32_t end = output ? out_end : !out_end;
 
     if (!region->base || need > region->bytes - region->used[0] - region->used[1])
@@ -88,10 +89,10 @@ static int oversize_acquire(struct run *run, uint64_t need)
         run->oversize = NULL;
         return status;
     }
-    run->region[1].base = (uint8_t *)run->oversize +
-                          (round_up((uintptr_t)run->oversize) - (uintptr_t)run->oversize);
-    run->region[1].bytes = (run->oversize_bytes - CHAIN_ALIGN_BYTES) &
-                           ~(uint64_t)(CHAIN_ALIGN_BYTES - 1);
+    run->region[1].base =
+        (uint8_t *)run->oversize + (round_up((uintptr_t)run->oversize) - (uintptr_t)run->oversize);
+    run->region[1].bytes =
+        (run->oversize_bytes - CHAIN_ALIGN_BYTES) & ~(uint64_t)(CHAIN_ALIGN_BYTES - 1);
     run->region[1].used[0] = run->region[1].used[1] = 0;
     return 0;
 }
@@ -108,11 +109,12 @@ int room_take(struct run *run, uint64_t bytes, bool output, void **out, struct b
         status = oversize_acquire(run, need);
     if (status == 0 && region_take(run, 1, need, output, out, block))
         return 0;
-    return lsio_call_fail(&run->call, status == 0 ? LSIO_E_BUDGET : status,
-                          "stage %s: %llu bytes of room are more than scratch memory (%llu bytes) and "
-                          "the memory budget allow",
-                          run->chain->stages[run->stage].name, (unsigned long long)bytes,
-                          (unsigned long long)run->region[0].bytes);
+    return lsio_call_fail(
+        &run->call, status == 0 ? LSIO_E_BUDGET : status,
+        "stage %s: %llu bytes of room are more than scratch memory (%llu bytes) and "
+        "the memory budget allow",
+        run->chain->stages[run->stage].name, (unsigned long long)bytes,
+        (unsigned long long)run->region[0].bytes);
 }
 
 void room_keep(struct run *run, struct block block)

@@ -2,12 +2,13 @@
 /*
  * chain_run.c - runs one chunk's bytes through the stages of its chain and delivers what comes out.
  *
- * Design: a chunk's run lives on the stack of the worker. Nothing in it is cleared that is not read, and
- * the outcome's text is touched on failure only: for small chunks this function is the cost of a chain.
+ * Design: a chunk's run lives on the stack of the worker. Nothing in it is cleared that is not
+ * read, and the outcome's text is touched on failure only: for small chunks this function is the
+ * cost of a chain.
  *
- * Delivery copies only what does not lie at its goal already. The last writer's output usually does; if
- * a later stage passed a slice of it on, the slice is moved to the front of dst, and if dst was too small
- * for the whole output, it comes from scratch memory.
+ * Delivery copies only what does not lie at its goal already. The last writer's output usually
+ * does; if a later stage passed a slice of it on, the slice is moved to the front of dst, and if
+ * dst was too small for the whole output, it comes from scratch memory.
  *
  * Threads: any number of workers at once on one chain, each with its own chain_env.
  */
@@ -103,7 +104,8 @@ static int stages_run(struct run *run)
     return 0;
 }
 
-/* Into memory that the result owns: the last writer's room, if the bytes lie in it, else new memory. */
+/* Into memory that the result owns: the last writer's room, if the bytes lie in it, else new
+ * memory. */
 static void deliver_allocated(struct run *run, const uint8_t *bytes, uint64_t count)
 {
     struct chain_outcome *outcome = run->outcome;
@@ -120,7 +122,8 @@ static void deliver_allocated(struct run *run, const uint8_t *bytes, uint64_t co
     } else {
         into = count <= SIZE_MAX / 2 ? malloc(count ? (size_t)count : 1) : NULL;
         if (!into) {
-            lsio_call_fail(&run->call, -ENOMEM, "no memory for %llu bytes", (unsigned long long)count);
+            lsio_call_fail(&run->call, -ENOMEM, "no memory for %llu bytes",
+                           (unsigned long long)count);
             fail(run, -ENOMEM, 0);
             return;
         }
@@ -146,8 +149,9 @@ static void deliver(struct run *run)
         return;
     }
     if (chunk->dst && count > chunk->dst_bytes) {
-        lsio_call_fail(&run->call, LSIO_E_NO_SPACE, "%llu bytes are to be delivered; dst holds %llu",
-                       (unsigned long long)count, (unsigned long long)chunk->dst_bytes);
+        lsio_call_fail(&run->call, LSIO_E_NO_SPACE,
+                       "%llu bytes are to be delivered; dst holds %llu", (unsigned long long)count,
+                       (unsigned long long)chunk->dst_bytes);
         fail(run, LSIO_E_NO_SPACE, 0);
         return;
     }

@@ -98,7 +98,7 @@ struct driver_read {
     bool padded;             /* addr lies in a pool buffer: the bytes from align_down(addr) up to
                                 align_up(addr + bytes) may be overwritten, and addr is congruent to
                                 offset modulo 4096 */
-    bool part;               /* of a split chunk: all parts must come from one version of the object */
+    bool part;               /* of a split chunk: all parts must be of one version of the object */
     /* result */
     int32_t status;
     int32_t code;        /* errno or HTTP status behind it */

@@ -363,6 +363,56 @@ static struct slab *slab_choose(struct worker *worker)
     return NULL;
 }
 
+/* A slab of parts that are not claimed, referenced; NULL: there is none. */
+static struct slab *parts_find(struct lsio_context *context)
+{
+    struct lsio_batch *batch;
+    struct slab *slab = NULL;
+
+    pthread_mutex_lock(&context->lock);
+    batch = context->work;
+    for (uint32_t i = atomic_load(&context->work_count); batch && i && !slab; i--) {
+        for (slab = batch->ready; slab; slab = slab->link)
+            if (slab->is_split &&
+                atomic_load_explicit(&slab->next, memory_order_relaxed) < slab->plan.op_count)
+                break;
+        batch = batch->work_next;
+    }
+    if (slab)
+        atomic_fetch_add_explicit(&slab->refs, 1, memory_order_relaxed);
+    pthread_mutex_unlock(&context->lock);
+    return slab;
+}
+
+/* Memory comes back when splits are read to their end: were all workers to wait for memory with parts
+ * unclaimed, none ever would. */
+bool claim_parts(struct worker *worker)
+{
+    struct slab *slab;
+
+    if (worker->waiting.slab)
+        return false;
+    while ((slab = parts_find(worker->context)) != NULL) {
+        struct claim claim = worker->claim;
+        if (claim_run(worker, slab)) {
+            worker->waiting = claim;
+            return true;
+        }
+        slab_put(worker->context, slab);
+    }
+    return false;
+}
+
+bool claim_resume(struct worker *worker)
+{
+    if (!worker->waiting.slab)
+        return false;
+    claim_drop(worker);
+    worker->claim = worker->waiting;
+    worker->waiting = (struct claim){0};
+    return true;
+}
+
 bool claim_next(struct worker *worker)
 {
     struct lsio_context *context = worker->context;

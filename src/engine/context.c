@@ -223,6 +223,8 @@ static int loop_choose(struct lsio_context *context)
     snprintf(context->loop_reason, sizeof(context->loop_reason), "%s",
              name ? "asked for by name" : "the default, and the kernel allows it");
     error = workers_start(context);
+    if (name && context->start_error && error != -ENOMEM && error != -EMFILE && error != -ENFILE)
+        error = -ENOSYS; /* the kernel refuses the loop */
     if (error == 0 || name || context->loop_ops == fallback)
         goto out;
     snprintf(context->loop_reason, sizeof(context->loop_reason), "%s is refused: %s (%s)",

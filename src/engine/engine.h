@@ -157,6 +157,12 @@ struct user_buffer {
     uint64_t bytes;
 };
 
+/* Operations of a slab that are this worker's to start. */
+struct claim {
+    struct slab *slab; /* referenced */
+    uint32_t next, end;
+};
+
 struct fold {
     struct lsio_batch *batch;
     uint64_t done, failed, bytes;
@@ -197,10 +203,8 @@ struct worker {
     struct user_buffer user_buffers[ENGINE_BUFFERS_MAX]; /* registered with this worker's loop */
     uint32_t user_buffer_count;                          /* highest slot in use + 1 */
     uint8_t *junk; /* where the gaps of vectored reads go */
-    struct {
-        struct slab *slab; /* referenced */
-        uint32_t next, end;
-    } claim;
+    struct claim claim;
+    struct claim waiting; /* found no memory, put aside while parts of splits are read */
     struct fold fold;
     struct planner *planner; /* made on first use */
     uint32_t inflight;       /* operations submitted and not reaped */
@@ -337,6 +341,10 @@ void worker_wake(struct worker *worker);
 
 /* claim.c */
 bool claim_next(struct worker *worker); /* makes worker->claim non-empty, or false */
+/* For a worker whose claim found no memory: parts of a split, which hold their memory already. The claim
+ * is put aside as `waiting`; claim_resume() takes it up again. */
+bool claim_parts(struct worker *worker);
+bool claim_resume(struct worker *worker);
 void claim_drop(struct worker *worker);
 void batch_publish(struct lsio_batch *batch, struct slab *slab);       /* takes the context's lock */
 void batch_work_add(struct lsio_batch *batch, bool front);             /* under the lock */

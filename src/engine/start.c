@@ -38,6 +38,7 @@ struct operation *operation_get(struct worker *worker)
         operation->read.buffer = -1;
         operation->read.kind = DRIVER_READ;
         operation->read.padded = false;
+        operation->read.part = false;
         operation->read.text = NULL;
     }
     return operation;
@@ -94,6 +95,12 @@ static bool store_is_quick(const struct plan_profile *profile)
     return profile->request_latency_ns < QUICK_STORE_NS;
 }
 
+/* Registration may have left this worker with a smaller arena than others have. */
+static uint64_t arena_bytes(const struct worker *worker)
+{
+    return (uint64_t)worker->arena.pages * POOL_PAGE;
+}
+
 /* Pool memory for `bytes` bytes that will be read from `offset`; the operation's addr is set. */
 static enum start_result buffer_reserve(struct worker *worker, struct operation *operation,
                                         uint64_t offset, uint64_t bytes)
@@ -106,7 +113,7 @@ static enum start_result buffer_reserve(struct worker *worker, struct operation 
 
     operation->in_arena = buffer != NULL;
     if (!buffer) {
-        if (room * 4 <= worker->context->arena_bytes && store_is_quick(profile))
+        if (room * 4 <= arena_bytes(worker) && store_is_quick(profile))
             return START_NO_MEMORY;
         buffer = pool_get(&worker->context->pool, room, &hopeless);
         if (!buffer)
@@ -124,8 +131,7 @@ static bool can_ever_fit(const struct worker *worker, uint64_t bytes)
 {
     uint64_t room = bytes + 2 * DIRECT_ALIGN;
 
-    return room <= worker->context->arena_bytes ||
-           pool_charge(room) <= worker->context->pool.bytes_max;
+    return room <= arena_bytes(worker) || pool_charge(room) <= worker->context->pool.bytes_max;
 }
 
 static int16_t user_buffer_index(const struct worker *worker, const void *addr, uint64_t bytes)
@@ -156,6 +162,17 @@ static void operation_submit(struct worker *worker, struct operation *operation,
     worker->window_bytes += bytes;
     if ((++worker->reads_started & 15) == 0)
         operation->started_ns = worker->env.os->now_ns();
+    if (operation->kind == PLAN_SPLIT) { /* other operations looked before they took memory */
+        int status = atomic_load_explicit(&operation->segment->batch->record.cancel_status,
+                                          memory_order_relaxed);
+        if (status) {
+            read->status = status;
+            read->code = 0;
+            read->bytes_done = 0;
+            worker_complete(&worker->env, read);
+            return;
+        }
+    }
     stat_add(&worker->stats.operations, 1);
     read->object->store->driver->read(&worker->env, read);
 }
@@ -432,6 +449,7 @@ static enum start_result part_start(struct worker *worker, struct slab *slab, ui
     operation->chunk = split->chunk;
     operation->read.addr = split->addr + begin;
     operation->read.padded = split->padded;
+    operation->read.part = true;
     if (worker->user_buffer_count)
         operation->read.buffer = user_buffer_index(worker, operation->read.addr, bytes);
     operation_submit(worker, operation, split->offset + begin, bytes);

@@ -111,7 +111,7 @@ static int segment_init(struct segment *segment, struct lsio_batch *batch,
         .chunks = segment->view.chunks,
         .chunk_bytes = segment->view.chunk_bytes,
         .chunk_count = segment->view.chunk_count,
-        .objects = &segment->objects->plan,
+        .objects = segment->objects ? &segment->objects->plan : NULL,
         .object_bytes = sizeof(struct driver_object),
         .object_count = segment->view.object_count,
         .chain = segment->view.chain,
@@ -303,15 +303,19 @@ static void object_changed(struct segment *segment, size_t object)
 
     for (uint64_t i = 0; i < segment->view.chunk_count; i++) {
         const struct lsio_chunk *chunk = request_chunk(&segment->view, i);
+        struct lsio_result *result =
+            segment->view.results ? request_result(&segment->view, i) : NULL;
         if (chunk->object != object || chunk->length == 0)
             continue;
+        if (result && (result->status < 0 || (result->flags & LSIO_RESULT_MISSING)))
+            continue; /* has its own end, and was counted */
         error.index = segment->first_index + i;
         error.attempts = 1;
         strcpy(error.text, "the object changed between the first and the last read of the batch");
         record_failure(&segment->batch->record, &error, true);
         atomic_fetch_add(&segment->batch->record.failed, 1);
-        if (segment->view.results)
-            request_result(&segment->view, i)->status = LSIO_E_CHANGED;
+        if (result) /* allocated data is freed with the batch */
+            *result = (struct lsio_result){.status = LSIO_E_CHANGED};
     }
 }
 
@@ -409,6 +413,16 @@ int batch_destroy(struct lsio_batch *batch)
 
 /* ----------------------------------------------------------------------------------- read, take -- */
 
+/* What the caller can find in its results is no longer the segment's. */
+static void allocated_hand_over(struct segment *segment)
+{
+    _Atomic(void *) *table = atomic_load(&segment->allocated);
+
+    for (uint64_t i = 0; table && segment->view.results && i < segment->view.chunk_count; i++)
+        if (request_result(&segment->view, i)->status == 0)
+            atomic_store_explicit(&table[i], NULL, memory_order_relaxed);
+}
+
 int batch_read(struct lsio_context *context, const struct lsio_request *request,
                struct lsio_error *error)
 {
@@ -429,8 +443,7 @@ int batch_read(struct lsio_context *context, const struct lsio_request *request,
     }
     /* there is no batch to keep allocated results: they are the caller's, if it can get at them */
     for (struct segment *segment = batch->segments; segment; segment = segment->next)
-        if (segment->view.results)
-            free(atomic_exchange(&segment->allocated, NULL));
+        allocated_hand_over(segment);
     batch_destroy(batch);
     return status;
 }

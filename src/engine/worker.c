@@ -175,13 +175,15 @@ static void worker_fill(struct worker *worker)
     while (fill_more(worker)) {
         enum start_result result;
         if (worker->claim.next == worker->claim.end) {
-            if (!claim_next(worker))
+            if (!claim_resume(worker) && !claim_next(worker))
                 return;
             worker->depth_max = depth_share(worker, worker->claim.slab);
             if (worker->depth > worker->depth_max)
                 worker->depth = worker->depth_max;
         }
         result = operation_start(worker, worker->claim.slab, worker->claim.next);
+        if (result == START_NO_MEMORY && claim_parts(worker))
+            continue;
         if (result != START_OK) {
             worker->starved = true;
             return;

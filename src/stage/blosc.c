@@ -2,17 +2,17 @@
 /*
  * blosc.c - the stage that decodes Blosc 1 containers.
  *
- * Design: a container is a header, a table of block starts, and blocks that were shuffled and compressed
- * one by one; a block may be split into one stream per byte of the element ("plane"), and a stream that
- * did not shrink is stored as it is (README_CHUNK_FORMAT.rst and blosc.c of c-blosc 1.21). The container
- * is walked here, over liblz4, libzstd and the inflater, with a decoder and scratch memory that are kept:
- * libblosc allocates both for each chunk. A plane that was stored is unshuffled from where it lies in the
- * input, which saves a copy of what is most of the data in floating-point arrays. A container that was
- * not compressed at all is passed on as a slice.
- * Bit shuffle, BloscLZ, Snappy, and anything else unusual goes to libblosc, with one thread.
+ * Design: a container is a header, a table of block starts, and blocks that were shuffled and
+ * compressed one by one; a block may be split into one stream per byte of the element ("plane"),
+ * and a stream that did not shrink is stored as it is (README_CHUNK_FORMAT.rst and blosc.c of
+ * c-blosc 1.21). The container is walked here, over liblz4, libzstd and the inflater, with a
+ * decoder and scratch memory that are kept: libblosc allocates both for each chunk. A plane that
+ * was stored is unshuffled from where it lies in the input, which saves a copy of what is most of
+ * the data in floating-point arrays. A container that was not compressed at all is passed on as a
+ * slice. Bit shuffle, BloscLZ, Snappy, and anything else unusual goes to libblosc, with one thread.
  *
- * Every number of the container is checked against the input's and the room's size before it is used;
- * the table, like all of the input, may be unaligned.
+ * Every number of the container is checked against the input's and the room's size before it is
+ * used; the table, like all of the input, may be unaligned.
  *
  * Threads: each worker has its own decoders, made on its first chunk; the rest is frozen.
  */
@@ -55,7 +55,7 @@ struct blosc_stage { /* frozen */
 };
 
 struct blosc_state { /* one worker's */
-    char unused; /* in a build with neither */
+    char unused;     /* in a build with neither */
 #ifdef LSIO_HAVE_ZSTD
     ZSTD_DCtx *zstd;
 #endif
@@ -84,13 +84,14 @@ struct decoding {
     uint8_t *scratch; /* blocksize bytes, if there is a shuffle to undo */
 };
 
-/* ------------------------------------------------------------------------------------ streams -- */
+/* ------------------------------------------------------------------------------------ streams --
+ */
 
 static int stream_fail(struct lsio_call *call, const char *codec, const char *why, uint32_t bytes,
                        uint32_t room)
 {
-    return lsio_call_fail(call, LSIO_E_CORRUPT, "blosc: a %s stream of %u bytes for %u: %s", codec, bytes,
-                          room, why);
+    return lsio_call_fail(call, LSIO_E_CORRUPT, "blosc: a %s stream of %u bytes for %u: %s", codec,
+                          bytes, room, why);
 }
 
 #ifdef LSIO_HAVE_LZ4
@@ -113,7 +114,8 @@ static int stream_zstd(struct decoding *decoding, const uint8_t *in, uint32_t by
 
     if (ZSTD_isError(used))
         return stream_fail(decoding->call, "zstd", ZSTD_getErrorName(used), bytes, room);
-    return used == room ? 0 : stream_fail(decoding->call, "zstd", "too little came out", bytes, room);
+    return used == room ? 0
+                        : stream_fail(decoding->call, "zstd", "too little came out", bytes, room);
 }
 #endif
 
@@ -165,7 +167,8 @@ static int stream_decode(struct decoding *decoding, const uint8_t *in, uint32_t 
     }
 }
 
-/* ------------------------------------------------------------------------------------- blocks -- */
+/* ------------------------------------------------------------------------------------- blocks --
+ */
 
 /* Decodes the block that begins at `at` into out, which has room for `bytes`. */
 static int block_decode(struct decoding *decoding, uint32_t at, uint32_t bytes, uint8_t *out)
@@ -181,13 +184,15 @@ static int block_decode(struct decoding *decoding, uint32_t at, uint32_t bytes, 
 
     if (bytes % streams)
         return lsio_call_fail(decoding->call, LSIO_E_CORRUPT,
-                              "blosc: blocks of %u bytes are not whole elements of %u", bytes, typesize);
+                              "blosc: blocks of %u bytes are not whole elements of %u", bytes,
+                              typesize);
     for (uint32_t i = 0; i < streams; i++, to += room) {
         uint32_t length;
         int status = 0;
         if (at > container->in_bytes || container->in_bytes - at < 4)
             return lsio_call_fail(decoding->call, LSIO_E_CORRUPT,
-                                  "blosc: a stream begins at %u of %u bytes", at, container->in_bytes);
+                                  "blosc: a stream begins at %u of %u bytes", at,
+                                  container->in_bytes);
         length = load_le32(container->in + at);
         at += 4;
         if (length > container->in_bytes - at)
@@ -248,11 +253,13 @@ static int container_open(struct lsio_call *call, struct container *container)
     container->blocksize = load_le32(in + 8);
     cbytes = load_le32(in + 12);
     if (cbytes != call->in_bytes)
-        return lsio_call_fail(call, LSIO_E_CORRUPT, "blosc: the header declares %u bytes; there are %llu",
-                              cbytes, (unsigned long long)call->in_bytes);
+        return lsio_call_fail(call, LSIO_E_CORRUPT,
+                              "blosc: the header declares %u bytes; there are %llu", cbytes,
+                              (unsigned long long)call->in_bytes);
     container->in_bytes = cbytes;
     if (container->nbytes > BLOSC_MAX_BUFFERSIZE || container->typesize == 0 ||
-        (container->nbytes && (container->blocksize == 0 || container->blocksize > container->nbytes)))
+        (container->nbytes &&
+         (container->blocksize == 0 || container->blocksize > container->nbytes)))
         return lsio_call_fail(call, LSIO_E_CORRUPT,
                               "blosc: %u bytes in blocks of %u with elements of %u make no sense",
                               container->nbytes, container->blocksize, container->typesize);
@@ -269,7 +276,8 @@ static int decode_ours(struct lsio_call *call, const struct container *container
 {
     const struct blosc_stage *stage = call->user;
     struct decoding decoding = {.call = call, .container = container, .state = call->state};
-    uint64_t blocks = ((uint64_t)container->nbytes + container->blocksize - 1) / container->blocksize;
+    uint64_t blocks =
+        ((uint64_t)container->nbytes + container->blocksize - 1) / container->blocksize;
 
     if (HEADER_BYTES + 4 * blocks > container->in_bytes)
         return lsio_call_fail(call, LSIO_E_CORRUPT, "blosc: %u bytes cannot hold %llu blocks",
@@ -299,7 +307,8 @@ static int decode_libblosc(struct lsio_call *call, const struct container *conta
         return lsio_call_fail(call, LSIO_E_UNSUPPORTED, "blosc: libblosc lacks compressor %u",
                               container->codec);
     if (used < 0 || (size_t)used != nbytes)
-        return lsio_call_fail(call, LSIO_E_CORRUPT, "blosc: libblosc decodes %u bytes to %u: status %d",
+        return lsio_call_fail(call, LSIO_E_CORRUPT,
+                              "blosc: libblosc decodes %u bytes to %u: status %d",
                               container->in_bytes, container->nbytes, used);
     return 0;
 }
@@ -318,8 +327,9 @@ static int blosc_run(struct lsio_call *call)
         return status;
     if ((container.flags & FLAG_STORED) && container.in[0] == FORMAT_VERSION) {
         if (container.nbytes + HEADER_BYTES != container.in_bytes)
-            return lsio_call_fail(call, LSIO_E_CORRUPT, "blosc: %u stored bytes in a container of %u",
-                                  container.nbytes, container.in_bytes);
+            return lsio_call_fail(call, LSIO_E_CORRUPT,
+                                  "blosc: %u stored bytes in a container of %u", container.nbytes,
+                                  container.in_bytes);
         return lsio_call_pass(call, container.in + HEADER_BYTES, container.nbytes);
     }
     status = lsio_call_out(call, room_bytes, &room);

@@ -2,9 +2,9 @@
 /*
  * byteswap.c - the stage that turns big-endian elements into little-endian ones, or back.
  *
- * Design: within each 16 bytes a byte permutation reverses the elements, whatever their size, so one
- * loop per vector width serves all; the permutation is made with the stage. The output goes to the next
- * stage's room, never over the input, which is shared.
+ * Design: within each 16 bytes a byte permutation reverses the elements, whatever their size, so
+ * one loop per vector width serves all; the permutation is made with the stage. The output goes to
+ * the next stage's room, never over the input, which is shared.
  *
  * Threads: the stage is frozen; nothing else is shared.
  */
@@ -18,7 +18,8 @@
 #endif
 
 /* Swaps whole vectors from the front and returns how many bytes it has done. */
-typedef size_t byteswap_fn(const uint8_t *permutation, const uint8_t *in, size_t bytes, uint8_t *out);
+typedef size_t byteswap_fn(const uint8_t *permutation, const uint8_t *in, size_t bytes,
+                           uint8_t *out);
 
 struct byteswap_stage { /* frozen */
     uint32_t typesize;
@@ -28,8 +29,8 @@ struct byteswap_stage { /* frozen */
 
 #if STAGE_X86
 
-__attribute__((target("ssse3"))) static size_t swap_ssse3(const uint8_t *permutation, const uint8_t *in,
-                                                          size_t bytes, uint8_t *out)
+__attribute__((target("ssse3"))) static size_t
+swap_ssse3(const uint8_t *permutation, const uint8_t *in, size_t bytes, uint8_t *out)
 {
     __m128i order = _mm_loadu_si128((const __m128i *)(const void *)permutation);
     size_t i = 0;
@@ -41,8 +42,8 @@ __attribute__((target("ssse3"))) static size_t swap_ssse3(const uint8_t *permuta
     return i;
 }
 
-__attribute__((target("avx2"))) static size_t swap_avx2(const uint8_t *permutation, const uint8_t *in,
-                                                        size_t bytes, uint8_t *out)
+__attribute__((target("avx2"))) static size_t
+swap_avx2(const uint8_t *permutation, const uint8_t *in, size_t bytes, uint8_t *out)
 {
     __m256i order =
         _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)(const void *)permutation));
@@ -57,11 +58,11 @@ __attribute__((target("avx2"))) static size_t swap_avx2(const uint8_t *permutati
     return i;
 }
 
-__attribute__((target("avx512bw"))) static size_t swap_avx512(const uint8_t *permutation,
-                                                              const uint8_t *in, size_t bytes,
-                                                              uint8_t *out)
+__attribute__((target("avx512bw"))) static size_t
+swap_avx512(const uint8_t *permutation, const uint8_t *in, size_t bytes, uint8_t *out)
 {
-    __m512i order = _mm512_broadcast_i32x4(_mm_loadu_si128((const __m128i *)(const void *)permutation));
+    __m512i order =
+        _mm512_broadcast_i32x4(_mm_loadu_si128((const __m128i *)(const void *)permutation));
     size_t i = 0;
 
     for (; i + 128 <= bytes; i += 128) {
@@ -108,7 +109,8 @@ static int byteswap_run(struct lsio_call *call)
     int status;
 
     if (bytes % stage->typesize)
-        return lsio_call_fail(call, LSIO_E_CORRUPT, "byteswap: %llu bytes are not whole elements of %u",
+        return lsio_call_fail(call, LSIO_E_CORRUPT,
+                              "byteswap: %llu bytes are not whole elements of %u",
                               (unsigned long long)call->in_bytes, stage->typesize);
     if (stage->typesize == 1 || bytes == 0)
         return 0; /* the same bytes go on */
@@ -128,8 +130,7 @@ int lsio_stage_byteswap(const struct lsio_byteswap_options *options, struct lsio
     int status = stage_options_read(&known, sizeof(known), options);
     uint32_t size = known.typesize;
 
-    if (status < 0 || !out ||
-        (size != 1 && size != 2 && size != 4 && size != 8 && size != 16))
+    if (status < 0 || !out || (size != 1 && size != 2 && size != 4 && size != 8 && size != 16))
         return -EINVAL;
     stage.typesize = size;
     for (uint32_t i = 0; i < 16; i++)

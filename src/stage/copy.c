@@ -2,11 +2,12 @@
 /*
  * copy.c - copies past the cache.
  *
- * Design: an ordinary store first reads the cache line that it is about to overwrite. For an array larger
- * than the cache, that is a third of the memory traffic of a copy, and it drives out what is useful.
- * Streaming stores write whole lines straight to memory: only whole, aligned lines are streamed, the
- * pieces before and behind are stored as usual. Streaming stores are weakly ordered: copy_fence() makes
- * them visible before whatever is stored next. 512-bit stores were no faster than 256-bit ones.
+ * Design: an ordinary store first reads the cache line that it is about to overwrite. For an array
+ * larger than the cache, that is a third of the memory traffic of a copy, and it drives out what is
+ * useful. Streaming stores write whole lines straight to memory: only whole, aligned lines are
+ * streamed, the pieces before and behind are stored as usual. Streaming stores are weakly ordered:
+ * copy_fence() makes them visible before whatever is stored next. 512-bit stores were no faster
+ * than 256-bit ones.
  *
  * Threads: pure functions.
  */

@@ -8,8 +8,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Copies `bytes` from `in` to `out` with streaming stores for whole cache lines of `out`. copy_fence()
- * must follow before another thread may look. Nothing needs alignment. */
+/* Copies `bytes` from `in` to `out` with streaming stores for whole cache lines of `out`.
+ * copy_fence() must follow before another thread may look. Nothing needs alignment. */
 typedef void copy_fn(uint8_t *out, const uint8_t *in, size_t bytes);
 
 /* Rows shorter than this are not worth streaming. */

@@ -2,11 +2,11 @@
 /*
  * gzip.c - the stage that decodes deflate, in gzip, zlib or no framing.
  *
- * Design: inflate.c decodes one stream; a gzip file may be several of them, one after another (RFC 1952
- * section 2.2), which decode to their concatenation. Zero bytes behind the last member are padding, as
- * gzip(1) has it; anything else there is damage.
- * No framing declares the size of its output in front. The last four bytes of a gzip file hold that of
- * its last member modulo 2^32: a hint for where nothing better is known, and no more.
+ * Design: inflate.c decodes one stream; a gzip file may be several of them, one after another (RFC
+ * 1952 section 2.2), which decode to their concatenation. Zero bytes behind the last member are
+ * padding, as gzip(1) has it; anything else there is damage. No framing declares the size of its
+ * output in front. The last four bytes of a gzip file hold that of its last member modulo 2^32: a
+ * hint for where nothing better is known, and no more.
  *
  * Threads: each worker has its own inflater, made on its first chunk; nothing else is shared.
  */
@@ -57,9 +57,9 @@ static bool zeros_only(const uint8_t *in, size_t bytes)
 
 static int gzip_fail(struct lsio_call *call, size_t at)
 {
-    return lsio_call_fail(call, LSIO_E_CORRUPT, "gzip: the stream at byte %llu of %llu is damaged (%s)",
-                          (unsigned long long)at, (unsigned long long)call->in_bytes,
-                          inflater_library());
+    return lsio_call_fail(
+        call, LSIO_E_CORRUPT, "gzip: the stream at byte %llu of %llu is damaged (%s)",
+        (unsigned long long)at, (unsigned long long)call->in_bytes, inflater_library());
 }
 
 /* Decodes all streams of the input. */
@@ -72,8 +72,9 @@ static int streams_decode(struct lsio_call *call, enum inflate_framing framing, 
 
     do {
         size_t in_used = 0, out_used = 0;
-        enum inflate_result result = inflater_run(call->state, framing, in + at, in_bytes - at,
-                                                  room + out, room_bytes - out, &in_used, &out_used);
+        enum inflate_result result =
+            inflater_run(call->state, framing, in + at, in_bytes - at, room + out, room_bytes - out,
+                         &in_used, &out_used);
         if (result == INFLATE_NO_MEMORY)
             return lsio_call_fail(call, -ENOMEM, "gzip: no memory (%s)", inflater_library());
         if (result == INFLATE_NO_SPACE)
@@ -84,7 +85,8 @@ static int streams_decode(struct lsio_call *call, enum inflate_framing framing, 
         out += out_used;
     } while (framing == INFLATE_GZIP && gzip_begins(in + at, in_bytes - at));
     if (at < in_bytes && (framing != INFLATE_GZIP || !zeros_only(in + at, in_bytes - at)))
-        return lsio_call_fail(call, LSIO_E_CORRUPT, "gzip: %llu bytes lie behind the end of the data",
+        return lsio_call_fail(call, LSIO_E_CORRUPT,
+                              "gzip: %llu bytes lie behind the end of the data",
                               (unsigned long long)(in_bytes - at));
     *used = out;
     return 0;
@@ -101,8 +103,8 @@ static int gzip_run(struct lsio_call *call)
     int status;
 
     if (stage->framing != LSIO_GZIP_RAW)
-        framing = stage->framing == LSIO_GZIP_GZIP ||
-                          (stage->framing == LSIO_GZIP_AUTO && gzip_begins(call->in, call->in_bytes))
+        framing = stage->framing == LSIO_GZIP_GZIP || (stage->framing == LSIO_GZIP_AUTO &&
+                                                       gzip_begins(call->in, call->in_bytes))
                       ? INFLATE_GZIP
                       : INFLATE_ZLIB;
     if (!call->chunk->dst && !limits.max_bytes && framing == INFLATE_GZIP &&
@@ -128,7 +130,8 @@ int lsio_stage_gzip(const struct lsio_gzip_options *options, struct lsio_stage *
         return -EINVAL;
     stage.limits = (struct stage_limits){"gzip", known.expected_bytes, known.max_bytes};
     stage.framing = known.framing;
-    status = stage_make(out, stage.limits.codec, gzip_run, LSIO_STAGE_WRITES, &stage, sizeof(stage));
+    status =
+        stage_make(out, stage.limits.codec, gzip_run, LSIO_STAGE_WRITES, &stage, sizeof(stage));
     if (status == 0) {
         out->init = gzip_init;
         out->finish = gzip_finish;

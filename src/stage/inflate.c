@@ -2,9 +2,9 @@
 /*
  * inflate.c - one deflate stream into fixed room.
  *
- * Design: libdeflate decodes whole buffers and is twice as fast as zlib; zlib is for builds without it.
- * zlib counts in unsigned int, so it is fed in portions of up to 1 GiB. Its window is made when it is
- * first needed, and kept.
+ * Design: libdeflate decodes whole buffers and is twice as fast as zlib; zlib is for builds without
+ * it. zlib counts in unsigned int, so it is fed in portions of up to 1 GiB. Its window is made when
+ * it is first needed, and kept.
  *
  * Threads: an inflater belongs to one worker.
  */
@@ -35,12 +35,14 @@ enum inflate_result inflater_run(struct inflater *inflater, enum inflate_framing
     enum libdeflate_result result;
 
     if (framing == INFLATE_GZIP)
-        result = libdeflate_gzip_decompress_ex(decoder, in, in_bytes, out, out_bytes, in_used, out_used);
-    else if (framing == INFLATE_ZLIB)
-        result = libdeflate_zlib_decompress_ex(decoder, in, in_bytes, out, out_bytes, in_used, out_used);
-    else
         result =
-            libdeflate_deflate_decompress_ex(decoder, in, in_bytes, out, out_bytes, in_used, out_used);
+            libdeflate_gzip_decompress_ex(decoder, in, in_bytes, out, out_bytes, in_used, out_used);
+    else if (framing == INFLATE_ZLIB)
+        result =
+            libdeflate_zlib_decompress_ex(decoder, in, in_bytes, out, out_bytes, in_used, out_used);
+    else
+        result = libdeflate_deflate_decompress_ex(decoder, in, in_bytes, out, out_bytes, in_used,
+                                                  out_used);
     if (result == LIBDEFLATE_SUCCESS)
         return INFLATE_OK;
     return result == LIBDEFLATE_INSUFFICIENT_SPACE ? INFLATE_NO_SPACE : INFLATE_DAMAGED;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * inflate.h - one deflate stream into fixed room, by libdeflate or by zlib, for the gzip and blosc stages.
+ * inflate.h - one deflate stream into fixed room, by libdeflate or by zlib, for the gzip and blosc
+ * stages.
  */
 #ifndef LSIO_STAGE_INFLATE_H
 #define LSIO_STAGE_INFLATE_H

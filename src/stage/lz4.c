@@ -2,10 +2,11 @@
 /*
  * lz4.c - the stage that decodes LZ4 blocks and frames.
  *
- * Design: a block decodes in one call into room of fixed size. A frame goes through LZ4F, which decodes
- * straight into the room (stableDst: what it refers back to lies there); frames follow one another, and
- * the sizes that their headers may declare are not needed, because the room is fixed first: by what is
- * expected, or by the first frame's size if that frame is all there is, else by dst or max_bytes.
+ * Design: a block decodes in one call into room of fixed size. A frame goes through LZ4F, which
+ * decodes straight into the room (stableDst: what it refers back to lies there); frames follow one
+ * another, and the sizes that their headers may declare are not needed, because the room is fixed
+ * first: by what is expected, or by the first frame's size if that frame is all there is, else by
+ * dst or max_bytes.
  *
  * Threads: each worker has its own LZ4F decoder, made on its first chunk; nothing else is shared.
  */
@@ -44,7 +45,8 @@ static void lz4_finish(void *user, uint32_t worker, void *state)
     LZ4F_freeDecompressionContext(state);
 }
 
-/* -------------------------------------------------------------------------------------- blocks -- */
+/* -------------------------------------------------------------------------------------- blocks --
+ */
 
 static int block_run(struct lsio_call *call)
 {
@@ -76,11 +78,13 @@ static int block_run(struct lsio_call *call)
     if (used < 0)
         return lsio_call_fail(call, LSIO_E_CORRUPT,
                               "lz4: a block of %llu bytes for at most %llu is damaged (at byte %d)",
-                              (unsigned long long)in_bytes, (unsigned long long)room_bytes, -used - 1);
+                              (unsigned long long)in_bytes, (unsigned long long)room_bytes,
+                              -used - 1);
     return stage_commit(call, &stage->limits, declared, (uint64_t)used);
 }
 
-/* -------------------------------------------------------------------------------------- frames -- */
+/* -------------------------------------------------------------------------------------- frames --
+ */
 
 static int frame_fail(struct lsio_call *call, size_t code)
 {
@@ -101,8 +105,8 @@ static int frame_declared(struct lsio_call *call, uint64_t *declared)
     LZ4F_resetDecompressionContext(call->state);
     if (LZ4F_isError(code))
         return frame_fail(call, code);
-    *declared = info.frameType == LZ4F_frame && info.contentSize ? info.contentSize
-                                                                 : STAGE_SIZE_UNKNOWN;
+    *declared =
+        info.frameType == LZ4F_frame && info.contentSize ? info.contentSize : STAGE_SIZE_UNKNOWN;
     return 0;
 }
 
@@ -168,9 +172,9 @@ int lsio_stage_lz4(const struct lsio_lz4_options *options, struct lsio_stage *ou
         return -EINVAL;
     stage.limits = (struct stage_limits){"lz4", known.expected_bytes, known.max_bytes};
     stage.framing = known.framing;
-    status = stage_make(out, stage.limits.codec,
-                        known.framing == LSIO_LZ4_FRAME ? frame_run : block_run, LSIO_STAGE_WRITES,
-                        &stage, sizeof(stage));
+    status =
+        stage_make(out, stage.limits.codec, known.framing == LSIO_LZ4_FRAME ? frame_run : block_run,
+                   LSIO_STAGE_WRITES, &stage, sizeof(stage));
     if (status == 0 && known.framing == LSIO_LZ4_FRAME) {
         out->init = lz4_init;
         out->finish = lz4_finish;

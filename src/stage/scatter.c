@@ -2,19 +2,20 @@
 /*
  * scatter.c - the stage that copies a box of a chunk into a strided array.
  *
- * Design: a box is a list of dimensions, each with a count and with the distance in bytes from one index
- * to the next in the chunk and in the array. Dimensions of one index drop out, and two neighbours that
- * are one run in both the chunk and the array become one, so that what is left is as few and as long rows
- * as there can be: a whole chunk that lies in one piece in the array is one row. For whole chunks, the
- * usual case, this is done when the stage is made.
+ * Design: a box is a list of dimensions, each with a count and with the distance in bytes from one
+ * index to the next in the chunk and in the array. Dimensions of one index drop out, and two
+ * neighbours that are one run in both the chunk and the array become one, so that what is left is
+ * as few and as long rows as there can be: a whole chunk that lies in one piece in the array is one
+ * row. For whole chunks, the usual case, this is done when the stage is made.
  *
- * Rows go past the cache where the array is large (copy.c); the fence is before the stage returns, so
- * that whoever learns of the chunk's end sees its bytes.
+ * Rows go past the cache where the array is large (copy.c); the fence is before the stage returns,
+ * so that whoever learns of the chunk's end sees its bytes.
  *
- * Nothing is written before the box is known to be inside the chunk and, if the array's extent was given,
- * inside the array; all products are checked for overflow.
+ * Nothing is written before the box is known to be inside the chunk and, if the array's extent was
+ * given, inside the array; all products are checked for overflow.
  *
- * Threads: the stage is frozen. Chunks go to different places of the array, which is the caller's promise.
+ * Threads: the stage is frozen. Chunks go to different places of the array, which is the caller's
+ * promise.
  */
 #include "stage/stage.h"
 
@@ -24,8 +25,9 @@
 
 #include "stage/copy.h"
 
-#define CHUNK_BYTES_MAX    (INT64_MAX / 64) /* so that sums of offsets cannot overflow */
-#define STREAM_ARRAY_BYTES ((uint64_t)8 << 20) /* larger than what a core's share of the cache holds */
+#define CHUNK_BYTES_MAX (INT64_MAX / 64) /* so that sums of offsets cannot overflow */
+#define STREAM_ARRAY_BYTES                                                                         \
+    ((uint64_t)8 << 20) /* larger than what a core's share of the cache holds */
 
 struct dimension {
     uint64_t count;
@@ -56,7 +58,8 @@ struct scatter_stage { /* frozen */
     int64_t whole_end;   /* and the byte behind its highest */
 };
 
-/* ------------------------------------------------------------------------------------- layouts -- */
+/* ------------------------------------------------------------------------------------- layouts --
+ */
 
 /* Is the last of `count` inner steps followed by where one outer step leads? */
 static bool runs_on(int64_t outer, uint64_t count, int64_t inner)
@@ -94,8 +97,8 @@ static void layout_make(struct layout *layout, const struct scatter_stage *stage
     layout->rank = rank;
 }
 
-/* The lowest byte that a box writes, and the one behind its highest, counted from its dst. False: they
- * overflow. */
+/* The lowest byte that a box writes, and the one behind its highest, counted from its dst. False:
+ * they overflow. */
 static bool box_span(const struct scatter_stage *stage, const uint64_t *extent, int64_t *first,
                      int64_t *end)
 {
@@ -115,7 +118,8 @@ static bool box_span(const struct scatter_stage *stage, const uint64_t *extent, 
     return true;
 }
 
-/* ------------------------------------------------------------------------------------- copying -- */
+/* ------------------------------------------------------------------------------------- copying --
+ */
 
 /* One dimension of single elements, the fixed sizes in registers. */
 static void copy_elements(uint8_t *out, const uint8_t *in, uint64_t row_bytes,
@@ -123,8 +127,8 @@ static void copy_elements(uint8_t *out, const uint8_t *in, uint64_t row_bytes,
 {
     const int64_t from = dimension->from, to = dimension->to;
 
-#define COPY_ELEMENTS(SIZE)                                                                            \
-    for (uint64_t i = 0; i < dimension->count; i++, in += from, out += to)                             \
+#define COPY_ELEMENTS(SIZE)                                                                        \
+    for (uint64_t i = 0; i < dimension->count; i++, in += from, out += to)                         \
     memcpy(out, in, SIZE)
     switch (row_bytes) {
     case 1:
@@ -163,8 +167,8 @@ static void copy_rows(const struct scatter_stage *stage, uint8_t *out, const uin
 }
 
 /* All rows of a box with no empty dimension, counting through its dimensions like a clock. */
-static void layout_copy(const struct scatter_stage *stage, const struct layout *layout, uint8_t *out,
-                        const uint8_t *in)
+static void layout_copy(const struct scatter_stage *stage, const struct layout *layout,
+                        uint8_t *out, const uint8_t *in)
 {
     static const struct dimension one = {1, 0, 0};
     const struct dimension *dimension = layout->dimension;
@@ -193,7 +197,8 @@ static void layout_copy(const struct scatter_stage *stage, const struct layout *
 
 /* --------------------------------------------------------------------------------- the stage -- */
 
-/* A box as it applies to this chunk: what is wanted, where it begins, and whether it is everything. */
+/* A box as it applies to this chunk: what is wanted, where it begins, and whether it is everything.
+ */
 struct wanted {
     uint8_t *dst;
     int64_t offset; /* in the chunk */

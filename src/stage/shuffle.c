@@ -2,8 +2,9 @@
 /*
  * shuffle.c - the stage that undoes a byte shuffle.
  *
- * Design: unshuffle.c does the work; the way that suits the typesize and the processor is chosen when the
- * stage is made. Bytes behind the last whole element are copied as they are, as HDF5 and Blosc do.
+ * Design: unshuffle.c does the work; the way that suits the typesize and the processor is chosen
+ * when the stage is made. Bytes behind the last whole element are copied as they are, as HDF5 and
+ * Blosc do.
  *
  * Threads: the stage is frozen; nothing else is shared.
  */

@@ -2,11 +2,12 @@
 /*
  * stage.c - what the ready-made stages share.
  *
- * Design: a codec asks stage_room_bytes() once, before it decodes, and decodes into that much room and
- * no more. So a lie about a size, or a bomb, costs at most what the caller has allowed; a size that
- * contradicts what was expected costs nothing.
+ * Design: a codec asks stage_room_bytes() once, before it decodes, and decodes into that much room
+ * and no more. So a lie about a size, or a bomb, costs at most what the caller has allowed; a size
+ * that contradicts what was expected costs nothing.
  *
- * Threads: the constructors' by anyone, the rest by the worker that runs the stage. Nothing is shared.
+ * Threads: the constructors' by anyone, the rest by the worker that runs the stage. Nothing is
+ * shared.
  */
 #include "stage/stage.h"
 
@@ -59,8 +60,8 @@ int stage_room_bytes(struct lsio_call *call, const struct stage_limits *limits, 
     if (limits->expected_bytes) {
         if (declared != STAGE_SIZE_UNKNOWN && declared != limits->expected_bytes)
             return lsio_call_fail(call, LSIO_E_CORRUPT,
-                                  "%s: the data declares %llu bytes; %llu were expected", limits->codec,
-                                  (unsigned long long)declared,
+                                  "%s: the data declares %llu bytes; %llu were expected",
+                                  limits->codec, (unsigned long long)declared,
                                   (unsigned long long)limits->expected_bytes);
         *room_bytes = limits->expected_bytes;
         return 0;
@@ -88,12 +89,12 @@ int stage_overflow(struct lsio_call *call, const struct stage_limits *limits, ui
                    uint64_t room_bytes)
 {
     if (limits->expected_bytes || declared != STAGE_SIZE_UNKNOWN)
-        return lsio_call_fail(call, LSIO_E_CORRUPT, "%s: %llu bytes of input hold more than %llu bytes",
-                              limits->codec, (unsigned long long)call->in_bytes,
-                              (unsigned long long)room_bytes);
-    return lsio_call_fail(call, LSIO_E_NO_SPACE, "%s: %llu bytes of input need more room than %llu bytes",
-                          limits->codec, (unsigned long long)call->in_bytes,
-                          (unsigned long long)room_bytes);
+        return lsio_call_fail(call, LSIO_E_CORRUPT,
+                              "%s: %llu bytes of input hold more than %llu bytes", limits->codec,
+                              (unsigned long long)call->in_bytes, (unsigned long long)room_bytes);
+    return lsio_call_fail(call, LSIO_E_NO_SPACE,
+                          "%s: %llu bytes of input need more room than %llu bytes", limits->codec,
+                          (unsigned long long)call->in_bytes, (unsigned long long)room_bytes);
 }
 
 int stage_commit(struct lsio_call *call, const struct stage_limits *limits, uint64_t declared,

@@ -2,12 +2,12 @@
 /*
  * unshuffle.c - the byte unshuffle, for the shuffle and blosc stages.
  *
- * Design: for a typesize of 2^r, interleaving the bytes of plane j with those of plane j + typesize / 2,
- * for all j, r times over, is the transposition wanted: each round is the perfect shuffle that the
- * unpack instructions do. One vector per plane is read, r rounds run in registers, and whole elements are
- * written in order. With AVX2 the unpack instructions work in two halves, so the halves are sorted before
- * they are stored. Other typesizes are copied a plane at a time, in tiles that stay in the first-level
- * cache.
+ * Design: for a typesize of 2^r, interleaving the bytes of plane j with those of plane j + typesize
+ * / 2, for all j, r times over, is the transposition wanted: each round is the perfect shuffle that
+ * the unpack instructions do. One vector per plane is read, r rounds run in registers, and whole
+ * elements are written in order. With AVX2 the unpack instructions work in two halves, so the
+ * halves are sorted before they are stored. Other typesizes are copied a plane at a time, in tiles
+ * that stay in the first-level cache.
  *
  * Planes are separate pointers, so that a plane that was stored uncompressed is read where it lies.
  *
@@ -50,28 +50,29 @@ static void unshuffle_any(const uint8_t *const *planes, uint32_t typesize, size_
 #if STAGE_X86
 
 /* rounds: log2(typesize). Both arrays stay in registers once the loops are unrolled. */
-#define ROUNDS(VECTOR, LO, HI)                                                                         \
-    UNROLL for (uint32_t round = 0; round < rounds; round++) {                                         \
-        VECTOR next[UNSHUFFLE_PLANES_MAX];                                                             \
-        UNROLL for (uint32_t j = 0; j < typesize / 2; j++) {                                           \
-            next[2 * j] = LO(v[j], v[j + typesize / 2]);                                               \
-            next[2 * j + 1] = HI(v[j], v[j + typesize / 2]);                                           \
-        }                                                                                              \
-        UNROLL for (uint32_t j = 0; j < typesize; j++)                                                 \
-            v[j] = next[j];                                                                            \
+#define ROUNDS(VECTOR, LO, HI)                                                                     \
+    UNROLL for (uint32_t round = 0; round < rounds; round++)                                       \
+    {                                                                                              \
+        VECTOR next[UNSHUFFLE_PLANES_MAX];                                                         \
+        UNROLL for (uint32_t j = 0; j < typesize / 2; j++)                                         \
+        {                                                                                          \
+            next[2 * j] = LO(v[j], v[j + typesize / 2]);                                           \
+            next[2 * j + 1] = HI(v[j], v[j + typesize / 2]);                                       \
+        }                                                                                          \
+        UNROLL for (uint32_t j = 0; j < typesize; j++) v[j] = next[j];                             \
     }
 
-__attribute__((always_inline)) static inline void
-unshuffle_sse2(const uint8_t *const *planes, uint32_t typesize, uint32_t rounds, size_t elements,
-               uint8_t *dst)
+__attribute__((always_inline)) static inline void unshuffle_sse2(const uint8_t *const *planes,
+                                                                 uint32_t typesize, uint32_t rounds,
+                                                                 size_t elements, uint8_t *dst)
 {
     size_t i = 0;
 
     for (; i + 16 <= elements; i += 16) {
         __m128i v[UNSHUFFLE_PLANES_MAX];
         uint8_t *to = dst + i * typesize;
-        UNROLL for (uint32_t j = 0; j < typesize; j++)
-            v[j] = _mm_loadu_si128((const __m128i *)(const void *)(planes[j] + i));
+        UNROLL for (uint32_t j = 0; j < typesize; j++) v[j] =
+            _mm_loadu_si128((const __m128i *)(const void *)(planes[j] + i));
         ROUNDS(__m128i, _mm_unpacklo_epi8, _mm_unpackhi_epi8)
         UNROLL for (uint32_t j = 0; j < typesize; j++)
             _mm_storeu_si128((__m128i *)(void *)(to + (size_t)16 * j), v[j]);
@@ -89,10 +90,11 @@ unshuffle_avx2(const uint8_t *const *planes, uint32_t typesize, uint32_t rounds,
         __m256i v[UNSHUFFLE_PLANES_MAX];
         uint8_t *low = dst + i * typesize; /* elements i .. i + 15, then i + 16 .. i + 31 */
         uint8_t *high = low + (size_t)16 * typesize;
-        UNROLL for (uint32_t j = 0; j < typesize; j++)
-            v[j] = _mm256_loadu_si256((const __m256i *)(const void *)(planes[j] + i));
+        UNROLL for (uint32_t j = 0; j < typesize; j++) v[j] =
+            _mm256_loadu_si256((const __m256i *)(const void *)(planes[j] + i));
         ROUNDS(__m256i, _mm256_unpacklo_epi8, _mm256_unpackhi_epi8)
-        UNROLL for (uint32_t j = 0; j < typesize; j += 2) {
+        UNROLL for (uint32_t j = 0; j < typesize; j += 2)
+        {
             _mm256_storeu_si256((__m256i *)(void *)(low + (size_t)16 * j),
                                 _mm256_permute2x128_si256(v[j], v[j + 1], 0x20));
             _mm256_storeu_si256((__m256i *)(void *)(high + (size_t)16 * j),
@@ -102,18 +104,18 @@ unshuffle_avx2(const uint8_t *const *planes, uint32_t typesize, uint32_t rounds,
     unshuffle_from(planes, typesize, i, elements, dst);
 }
 
-#define UNSHUFFLE(SIZE, LOG2)                                                                          \
-    static void unshuffle_sse2_##SIZE(const uint8_t *const *planes, uint32_t typesize,                 \
-                                      size_t elements, uint8_t *dst)                                   \
-    {                                                                                                  \
-        (void)typesize;                                                                                \
-        unshuffle_sse2(planes, SIZE, LOG2, elements, dst);                                             \
-    }                                                                                                  \
-    __attribute__((target("avx2"))) static void unshuffle_avx2_##SIZE(                                 \
-        const uint8_t *const *planes, uint32_t typesize, size_t elements, uint8_t *dst)                \
-    {                                                                                                  \
-        (void)typesize;                                                                                \
-        unshuffle_avx2(planes, SIZE, LOG2, elements, dst);                                             \
+#define UNSHUFFLE(SIZE, LOG2)                                                                      \
+    static void unshuffle_sse2_##SIZE(const uint8_t *const *planes, uint32_t typesize,             \
+                                      size_t elements, uint8_t *dst)                               \
+    {                                                                                              \
+        (void)typesize;                                                                            \
+        unshuffle_sse2(planes, SIZE, LOG2, elements, dst);                                         \
+    }                                                                                              \
+    __attribute__((target("avx2"))) static void unshuffle_avx2_##SIZE(                             \
+        const uint8_t *const *planes, uint32_t typesize, size_t elements, uint8_t *dst)            \
+    {                                                                                              \
+        (void)typesize;                                                                            \
+        unshuffle_avx2(planes, SIZE, LOG2, elements, dst);                                         \
     }
 UNSHUFFLE(2, 1)
 UNSHUFFLE(4, 2)

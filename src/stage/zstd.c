@@ -3,9 +3,9 @@
  * zstd.c - the stage that decodes Zstandard.
  *
  * Design: libzstd decodes all frames of a chunk in one call into room of fixed size, which needs no
- * window buffer: what a frame refers back to lies in the output. So the window size that a frame declares
- * costs nothing and needs no limit (ZSTD_d_windowLogMax is for streaming). If no size is expected, the
- * frames' headers are added up first; frames without one leave the size unknown.
+ * window buffer: what a frame refers back to lies in the output. So the window size that a frame
+ * declares costs nothing and needs no limit (ZSTD_d_windowLogMax is for streaming). If no size is
+ * expected, the frames' headers are added up first; frames without one leave the size unknown.
  *
  * Threads: each worker has its own decoder, made on its first chunk; nothing else is shared.
  */
@@ -58,7 +58,8 @@ static int zstd_declared(struct lsio_call *call, uint64_t *declared)
         if (content == ZSTD_CONTENTSIZE_UNKNOWN)
             unknown = true;
         else if (__builtin_add_overflow(sum, (uint64_t)content, &sum))
-            return lsio_call_fail(call, LSIO_E_CORRUPT, "zstd: frames declare more than 2^64 bytes");
+            return lsio_call_fail(call, LSIO_E_CORRUPT,
+                                  "zstd: frames declare more than 2^64 bytes");
         in += frame;
         left -= frame;
     }
@@ -76,7 +77,8 @@ static int zstd_run(struct lsio_call *call)
 
     if (call->in_bytes == 0)
         return lsio_call_fail(call, LSIO_E_CORRUPT, "zstd: there is no frame in 0 bytes");
-    if (limits->expected_bytes) { /* one frame must not declare more; the sum is checked at the end */
+    if (limits
+            ->expected_bytes) { /* one frame must not declare more; the sum is checked at the end */
         unsigned long long first = ZSTD_getFrameContentSize(call->in, (size_t)call->in_bytes);
         if (first < ZSTD_CONTENTSIZE_ERROR && first > limits->expected_bytes)
             declared = first;
@@ -90,7 +92,8 @@ static int zstd_run(struct lsio_call *call)
         status = lsio_call_out(call, room_bytes, &room);
     if (status < 0)
         return status;
-    used = ZSTD_decompressDCtx(call->state, room, (size_t)room_bytes, call->in, (size_t)call->in_bytes);
+    used = ZSTD_decompressDCtx(call->state, room, (size_t)room_bytes, call->in,
+                               (size_t)call->in_bytes);
     if (ZSTD_isError(used)) {
         if (ZSTD_getErrorCode(used) == ZSTD_error_dstSize_tooSmall)
             return stage_overflow(call, limits, declared, room_bytes);

@@ -1,18 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * LSIO_CHUNK_ALLOC: the library's memory lives until the batch is destroyed, or for good once taken; after
- * lsio_read_batch() it is the caller's. What nobody wanted or took is freed (seen by leak checkers).
+ * LSIO_CHUNK_ALLOC: the library's memory lives until the batch is destroyed, or for good once
+ * taken; after lsio_read_batch() it is the caller's. What nobody wanted or took is freed (seen by
+ * leak checkers).
  */
 #include "api_fixture.h"
 
 #define CHUNKS 200u
-#define SIZE 100000u
+#define SIZE   100000u
 
 static void chunks_make(struct lsio_chunk *chunks)
 {
     for (uint32_t i = 0; i < CHUNKS; i++)
-        chunks[i] = (struct lsio_chunk){
-            .flags = LSIO_CHUNK_ALLOC, .offset = i * 400, .length = i % 10 == 9 ? LSIO_TO_END : 300 + i};
+        chunks[i] = (struct lsio_chunk){.flags = LSIO_CHUNK_ALLOC,
+                                        .offset = i * 400,
+                                        .length = i % 10 == 9 ? LSIO_TO_END : 300 + i};
 }
 
 static int decode(struct lsio_call *call)
@@ -27,10 +29,11 @@ static int decode(struct lsio_call *call)
     return lsio_call_commit(call, 2 * call->in_bytes);
 }
 
-static void check(const struct lsio_chunk *chunks, const struct lsio_result *results, uint32_t i, bool twice)
+static void check(const struct lsio_chunk *chunks, const struct lsio_result *results, uint32_t i,
+                  bool twice)
 {
-    uint64_t bytes = chunks[i].length == LSIO_TO_END ? SIZE - (uint64_t)chunks[i].offset
-                                                     : chunks[i].length;
+    uint64_t bytes =
+        chunks[i].length == LSIO_TO_END ? SIZE - (uint64_t)chunks[i].offset : chunks[i].length;
 
     assert_int_equal(results[i].status, 0);
     assert_int_equal(results[i].flags, LSIO_RESULT_ALLOCATED);

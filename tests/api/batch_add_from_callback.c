@@ -1,27 +1,29 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * lsio_batch_add() grows a running batch from its own stages and on_chunk callbacks: the chunks are numbered
- * on, copied or borrowed, and on_done comes after all. Anywhere else it is -EINVAL and adds nothing.
+ * lsio_batch_add() grows a running batch from its own stages and on_chunk callbacks: the chunks are
+ * numbered on, copied or borrowed, and on_done comes after all. Anywhere else it is -EINVAL and
+ * adds nothing.
  */
 #include "api_fixture.h"
 
 #define FIRST 40u
-#define WAVE 50u
-#define ALL (FIRST + FIRST * WAVE)
+#define WAVE  50u
+#define ALL   (FIRST + FIRST * WAVE)
 
 struct shared {
     struct api_seen seen; /* first */
     struct api *api;
-    uint8_t *dst;           /* of chunk i: dst + i * 64 */
+    uint8_t *dst;                   /* of chunk i: dst + i * 64 */
     _Atomic uint64_t firsts[FIRST]; /* first index that wave i got */
     _Atomic int errors;
-    _Atomic int done_error; /* lsio_batch_add from on_done */
+    _Atomic int done_error;  /* lsio_batch_add from on_done */
     _Atomic int other_error; /* from another batch's callback */
     struct lsio_batch *other;
     struct lsio_result results[FIRST][WAVE];
 };
 
-/* A wave's descriptors live on the stack: they must be copied. Where chunk j of wave i reads and lands. */
+/* A wave's descriptors live on the stack: they must be copied. Where chunk j of wave i reads and
+ * lands. */
 static int wave_add(struct shared *shared, struct lsio_batch *batch, uint64_t wave)
 {
     char key[8] = "k";
@@ -52,7 +54,8 @@ static int stage_add(struct lsio_call *call)
     return call->index < FIRST && call->index % 2 ? wave_add(shared, call->batch, call->index) : 0;
 }
 
-static void on_chunk(struct lsio_batch *batch, uint64_t index, const struct lsio_result *result, void *data)
+static void on_chunk(struct lsio_batch *batch, uint64_t index, const struct lsio_result *result,
+                     void *data)
 {
     struct shared *shared = data;
 
@@ -177,7 +180,8 @@ static void elsewhere_is_refused(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(two_waves), cmocka_unit_test(elsewhere_is_refused)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(two_waves),
+                                       cmocka_unit_test(elsewhere_is_refused)};
 
     return api_run_tests("batch_add_from_callback", tests, COUNT(tests), API_BOTH);
 }

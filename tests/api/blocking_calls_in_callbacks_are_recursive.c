@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Each call that may block returns LSIO_E_RECURSIVE from stages, on_chunk and on_done, without effect - also
- * in a stage that the calling thread runs itself.
+ * Each call that may block returns LSIO_E_RECURSIVE from stages, on_chunk and on_done, without
+ * effect - also in a stage that the calling thread runs itself.
  */
 #include "api_fixture.h"
 
@@ -32,10 +32,12 @@ static void try_all(struct shared *shared, struct lsio_batch *batch)
     int status = 77, wrong = 0;
 
     wrong += lsio_read_batch(shared->context, &request) != LSIO_E_RECURSIVE;
-    wrong += lsio_read(shared->context, shared->store, "k", 0, 4, dst, 8, &bytes) != LSIO_E_RECURSIVE;
+    wrong +=
+        lsio_read(shared->context, shared->store, "k", 0, 4, dst, 8, &bytes) != LSIO_E_RECURSIVE;
     wrong += lsio_context_destroy(shared->context) != LSIO_E_RECURSIVE;
     wrong += batch && lsio_batch_wait(batch, 0, &status) != LSIO_E_RECURSIVE;
-    wrong += shared->other && lsio_batch_wait(shared->other, LSIO_FOREVER, &status) != LSIO_E_RECURSIVE;
+    wrong +=
+        shared->other && lsio_batch_wait(shared->other, LSIO_FOREVER, &status) != LSIO_E_RECURSIVE;
     wrong += lsio_stat_batch(shared->context, &object, 1, &info, 0, NULL) != LSIO_E_RECURSIVE;
     wrong += lsio_list(shared->store, "", 0, no_entry, NULL) != LSIO_E_RECURSIVE;
     wrong += lsio_memory_register(shared->context, dst, 8) != LSIO_E_RECURSIVE;
@@ -51,7 +53,8 @@ static int stage(struct lsio_call *call)
     return 0;
 }
 
-static void on_chunk(struct lsio_batch *batch, uint64_t index, const struct lsio_result *result, void *data)
+static void on_chunk(struct lsio_batch *batch, uint64_t index, const struct lsio_result *result,
+                     void *data)
 {
     (void)index;
     (void)result;
@@ -122,5 +125,6 @@ int main(void)
     const struct CMUnitTest tests[] = {cmocka_unit_test(in_every_callback),
                                        cmocka_unit_test(in_a_stage_on_the_callers_thread)};
 
-    return api_run_tests("blocking_calls_in_callbacks_are_recursive", tests, COUNT(tests), API_BOTH);
+    return api_run_tests("blocking_calls_in_callbacks_are_recursive", tests, COUNT(tests),
+                         API_BOTH);
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * memory_bytes_max bounds what is reserved at any time, however much is asked for at once; a chunk that can
- * never fit is LSIO_E_BUDGET and spares its neighbours; several batches that want all of it come to an end.
+ * memory_bytes_max bounds what is reserved at any time, however much is asked for at once; a chunk
+ * that can never fit is LSIO_E_BUDGET and spares its neighbours; several batches that want all of
+ * it come to an end.
  */
 #include "api_fixture.h"
 
@@ -106,7 +107,8 @@ static void concurrent_batches_end(void **state)
     request.chain = budget_make(api, 3 * MIB, 4);
     object = api_object(api, "k");
     for (uint32_t i = 0; i < 60; i++)
-        chunks[i] = (struct lsio_chunk){.offset = i * 1000, .length = i % 4 == 1 ? 700 * KIB : 90 * KIB};
+        chunks[i] =
+            (struct lsio_chunk){.offset = i * 1000, .length = i % 4 == 1 ? 700 * KIB : 90 * KIB};
     for (int i = 0; i < 8; i++)
         assert_int_equal(lsio_submit_batch(api->context, &request, &batches[i]), 0);
     for (int i = 0; i < 8; i++) {
@@ -114,6 +116,41 @@ static void concurrent_batches_end(void **state)
         assert_int_equal(lsio_batch_destroy(batches[i]), 0);
     }
     peak_check(api, 3 * MIB);
+}
+
+/* A split takes all its memory before its first part is read: parts must go before what waits for
+ * memory. */
+static void split_chunks(void **state)
+{
+    static const struct lsio_option options[] = {{"split_bytes", "64K"}};
+    struct api *api = *state;
+    struct lsio_object object;
+    struct lsio_chunk chunks[60];
+    struct lsio_request request = api_request(&object, 1, chunks, 60, NULL);
+    struct lsio_stage stage = api_stage(sum, LSIO_STAGE_READS_ONLY, NULL);
+    struct lsio_config config = api_config(api);
+
+    api_put(api, "k", 0, SIZE);
+    for (uint32_t workers = 1; workers <= 4; workers++) {
+        struct lsio_batch *batches[2];
+        struct lsio_chain *chain;
+        config.workers = workers;
+        config.memory_bytes_max = 4 * MIB;
+        api_remake(api, &config, options, 1);
+        object = api_object(api, "k");
+        assert_int_equal(lsio_chain_create(api->context, &stage, 1, &chain), 0);
+        request.chain = chain;
+        for (uint32_t i = 0; i < 60; i++)
+            chunks[i] = (struct lsio_chunk){.offset = i * 1001,
+                                            .length = i % 7 == 3 ? 5000 : 300 * KIB + i * KIB};
+        for (int i = 0; i < 2; i++)
+            assert_int_equal(lsio_submit_batch(api->context, &request, &batches[i]), 0);
+        for (int i = 0; i < 2; i++) {
+            assert_int_equal(api_wait(batches[i]), 0);
+            assert_int_equal(lsio_batch_destroy(batches[i]), 0);
+        }
+        peak_check(api, 4 * MIB);
+    }
 }
 
 static int grow(struct lsio_call *call)
@@ -168,9 +205,9 @@ static void what_is_no_budget(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(many_big_chunks), cmocka_unit_test(what_never_fits_fails_alone),
-        cmocka_unit_test(concurrent_batches_end), cmocka_unit_test(output_of_stages),
-        cmocka_unit_test(what_is_no_budget)};
+        cmocka_unit_test(many_big_chunks),        cmocka_unit_test(what_never_fits_fails_alone),
+        cmocka_unit_test(concurrent_batches_end), cmocka_unit_test(split_chunks),
+        cmocka_unit_test(output_of_stages),       cmocka_unit_test(what_is_no_budget)};
 
     return api_run_tests("budget_is_hard", tests, COUNT(tests), API_BOTH);
 }

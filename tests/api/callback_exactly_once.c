@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * on_chunk runs once per chunk and on_done once per batch, after them, on workers only; the result is
- * written before its on_chunk. With good, failing, empty and whole-object chunks of several workers.
+ * on_chunk runs once per chunk and on_done once per batch, after them, on workers only; the result
+ * is written before its on_chunk. With good, failing, empty and whole-object chunks of several
+ * workers.
  */
 #include "api_fixture.h"
 
 #define CHUNKS 12000u
-#define BYTES 512u
+#define BYTES  512u
 
 struct shared {
     struct api_seen seen; /* first */
@@ -30,7 +31,9 @@ static void chunks_make(struct lsio_chunk *chunks, uint8_t *dst)
 
     for (uint32_t i = 0; i < CHUNKS; i++) {
         random = random * 1664525 + 1013904223;
-        chunks[i] = (struct lsio_chunk){.object = i % 7 == 3 ? 1 : i % 1001 == 5 ? 2 : 0,
+        chunks[i] = (struct lsio_chunk){.object = i % 7 == 3      ? 1
+                                                  : i % 1001 == 5 ? 2
+                                                                  : 0,
                                         .offset = random % (1000 * 1000),
                                         .length = i % 13 == 1 ? 0 : BYTES,
                                         .dst = dst + (size_t)i * BYTES,
@@ -53,8 +56,8 @@ static void results_check(const struct lsio_chunk *chunks, const struct lsio_res
         assert_int_equal(results[i].status, absent ? -ENOENT : 0);
         if (absent)
             continue;
-        assert_int_equal(results[i].bytes, chunks[i].object == 2 && chunks[i].length ? 100
-                                                                                     : chunks[i].length);
+        assert_int_equal(results[i].bytes,
+                         chunks[i].object == 2 && chunks[i].length ? 100 : chunks[i].length);
         api_check(chunks[i].dst, chunks[i].object, (uint64_t)chunks[i].offset, results[i].bytes);
     }
     assert_int_equal(failed, missing);

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * lsio_batch_cancel(): each chunk still completes exactly once, with -ECANCELED or with its real result and
- * bytes. Before anything has begun, at any moment during the batch, from callbacks, after the end; splits too.
+ * lsio_batch_cancel(): each chunk still completes exactly once, with -ECANCELED or with its real
+ * result and bytes. Before anything has begun, at any moment during the batch, from callbacks,
+ * after the end; splits too.
  */
 #include "api_fixture.h"
 
 #include <sched.h>
 
 #define CHUNKS 5000u
-#define BYTES 400u
+#define BYTES  400u
 
 struct job {
     struct api_seen seen; /* first */
@@ -19,7 +20,8 @@ struct job {
     _Atomic uint32_t cancel_at; /* on_chunk's call that cancels; 0: none */
 };
 
-static void on_chunk(struct lsio_batch *batch, uint64_t index, const struct lsio_result *result, void *data)
+static void on_chunk(struct lsio_batch *batch, uint64_t index, const struct lsio_result *result,
+                     void *data)
 {
     struct job *job = data;
 
@@ -28,7 +30,8 @@ static void on_chunk(struct lsio_batch *batch, uint64_t index, const struct lsio
         lsio_batch_cancel(batch);
 }
 
-static void job_submit(struct api *api, struct job *job, uint32_t cancel_at, struct lsio_chain *chain)
+static void job_submit(struct api *api, struct job *job, uint32_t cancel_at,
+                       struct lsio_chain *chain)
 {
     struct lsio_object object = api_object(api, "k");
     struct lsio_request request;
@@ -186,9 +189,9 @@ static void a_split_chunk(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(at_any_moment), cmocka_unit_test(from_a_callback),
-                                       cmocka_unit_test(before_the_first_read),
-                                       cmocka_unit_test(a_split_chunk)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(at_any_moment), cmocka_unit_test(from_a_callback),
+        cmocka_unit_test(before_the_first_read), cmocka_unit_test(a_split_chunk)};
 
     return api_run_tests("cancel", tests, COUNT(tests), API_BOTH);
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * When deadline_ms has passed since submit, what is left of the batch fails with -ETIMEDOUT - what was
- * delivered stays - and other batches are not touched. A deadline that is not reached changes nothing.
+ * When deadline_ms has passed since submit, what is left of the batch fails with -ETIMEDOUT - what
+ * was delivered stays - and other batches are not touched. A deadline that is not reached changes
+ * nothing.
  */
 #include "api_fixture.h"
 
@@ -14,8 +15,9 @@ static int slow(struct lsio_call *call)
     return 0;
 }
 
-static struct lsio_batch *submit(struct api *api, struct lsio_chain *chain, struct lsio_chunk *chunks,
-                                 struct lsio_result *results, uint64_t deadline_ms, struct api_seen *seen)
+static struct lsio_batch *submit(struct api *api, struct lsio_chain *chain,
+                                 struct lsio_chunk *chunks, struct lsio_result *results,
+                                 uint64_t deadline_ms, struct api_seen *seen)
 {
     struct lsio_object object = api_object(api, "k");
     struct lsio_request request = api_request(&object, 1, chunks, CHUNKS, results);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * lsio_batch_destroy() from a callback cancels and frees the batch after on_done - in a stage, in on_chunk,
- * in the batch's own on_done, and of another batch. on_done still runs once.
+ * lsio_batch_destroy() from a callback cancels and frees the batch after on_done - in a stage, in
+ * on_chunk, in the batch's own on_done, and of another batch. on_done still runs once.
  */
 #include "api_fixture.h"
 
@@ -32,7 +32,8 @@ static int stage(struct lsio_call *call)
     return 0;
 }
 
-static void on_chunk(struct lsio_batch *batch, uint64_t index, const struct lsio_result *result, void *data)
+static void on_chunk(struct lsio_batch *batch, uint64_t index, const struct lsio_result *result,
+                     void *data)
 {
     struct shared *shared = data;
 
@@ -50,8 +51,8 @@ static void on_done(struct lsio_batch *batch, int status, void *data)
     api_seen_on_done(batch, status, data);
 }
 
-static struct lsio_batch *submit(struct api *api, struct lsio_chunk *chunks, struct lsio_chain *chain,
-                                 struct shared *shared, uint32_t count)
+static struct lsio_batch *submit(struct api *api, struct lsio_chunk *chunks,
+                                 struct lsio_chain *chain, struct shared *shared, uint32_t count)
 {
     struct lsio_object object = api_object(api, "k");
     struct lsio_request request = api_request(&object, 1, chunks, count, NULL);
@@ -125,7 +126,8 @@ static void another_batch(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(its_own_batch), cmocka_unit_test(another_batch)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(its_own_batch),
+                                       cmocka_unit_test(another_batch)};
 
     return api_run_tests("destroy_from_callback", tests, COUNT(tests), API_BOTH);
 }

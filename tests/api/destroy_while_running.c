@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Destroying a batch, or the whole context with batches, stores and chains, while it runs: each chunk is
- * still reported once, on_done runs, and afterwards nothing writes to the caller's memory any more.
+ * Destroying a batch, or the whole context with batches, stores and chains, while it runs: each
+ * chunk is still reported once, on_done runs, and afterwards nothing writes to the caller's memory
+ * any more.
  */
 #include "api_fixture.h"
 
 #define CHUNKS 4000u
-#define BYTES 1000u
+#define BYTES  1000u
 
 static struct lsio_batch *submit(struct api *api, uint8_t *dst, struct api_seen *seen)
 {

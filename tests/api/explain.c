@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * lsio_explain_batch(): text and well-formed JSON with the profile of each store, why it was chosen, and
- * operations, joins, splits and bytes that agree with what reading then does. Nothing is read.
+ * lsio_explain_batch(): text and well-formed JSON with the profile of each store, why it was
+ * chosen, and operations, joins, splits and bytes that agree with what reading then does. Nothing
+ * is read.
  */
 #include "api_fixture.h"
 
 #include <ctype.h>
 
-/* ------------------------------------------------------------------------- a tiny JSON checker -- */
+/* ------------------------------------------------------------------------- a tiny JSON checker --
+ */
 
 static const char *value_end(const char *at);
 
@@ -89,12 +91,14 @@ static uint64_t total_of(const char *text, const char *key)
 
     assert_non_null(at);
     snprintf(quoted, sizeof(quoted), "\"%s\": ", key);
+    at += strlen("\"total\": {");
     found = strstr(at, quoted);
     assert_non_null(found);
     return strtoull(found + strlen(quoted), NULL, 10);
 }
 
-/* ---------------------------------------------------------------------------------------- tests -- */
+/* ---------------------------------------------------------------------------------------- tests --
+ */
 
 #define CHUNKS 300u
 

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A chunk that fails - absent object, range beyond the end, object index that is none, destination too
- * small, key that cannot be - fails alone: every other chunk has exactly its bytes and nothing beside
- * its destination is written. With plain reads and with joins in all profiles.
+ * A chunk that fails - absent object, range beyond the end, object index that is none, destination
+ * too small, key that cannot be - fails alone: every other chunk has exactly its bytes and nothing
+ * beside its destination is written. With plain reads and with joins in all profiles.
  */
 #include "api_fixture.h"
 
 #define CHUNKS 700u
-#define SIZE 300000u
-#define ROOM 1024u /* of each destination; the chunk may use the middle half */
+#define SIZE   300000u
+#define ROOM   1024u /* of each destination; the chunk may use the middle half */
 
 enum bad { GOOD, ABSENT, BEYOND, NO_OBJECT, SMALL, DOTDOT, EMPTY_KEY, ABSOLUTE, BACKWARDS, KINDS };
 
@@ -74,7 +74,8 @@ static void check_one(uint32_t i, const struct lsio_chunk *chunk, const struct l
         assert_int_equal(result->bytes, 0);
     }
     assert_true(api_all(room, 0xee, ROOM / 4));
-    assert_true(api_all(room + ROOM / 4 + chunk->dst_bytes, 0xee, ROOM - ROOM / 4 - chunk->dst_bytes));
+    assert_true(
+        api_all(room + ROOM / 4 + chunk->dst_bytes, 0xee, ROOM - ROOM / 4 - chunk->dst_bytes));
 }
 
 static void objects_make(struct api *api, struct lsio_object *objects)
@@ -85,7 +86,8 @@ static void objects_make(struct api *api, struct lsio_object *objects)
         objects[i] = api_object(api, keys[i]);
 }
 
-static void run(struct api *api, const struct lsio_option *options, size_t option_count, uint64_t size)
+static void run(struct api *api, const struct lsio_option *options, size_t option_count,
+                uint64_t size)
 {
     struct lsio_object objects[5];
     struct lsio_chunk chunks[CHUNKS];
@@ -132,7 +134,8 @@ static void alone(void **state)
         assert_int_equal(
             lsio_read(api->context, api->store, keys[i], 0, 100, dst, sizeof(dst), NULL), -EINVAL);
     assert_int_equal(lsio_read(api->context, api->store, "absent", 0, 9, dst, 9, NULL), -ENOENT);
-    assert_int_equal(lsio_read(api->context, api->store, "k", 0, 10, dst, 9, NULL), LSIO_E_NO_SPACE);
+    assert_int_equal(lsio_read(api->context, api->store, "k", 0, 10, dst, 9, NULL),
+                     LSIO_E_NO_SPACE);
     assert_int_equal(lsio_read(api->context, api->store, "k", SIZE - 5, 10, dst, sizeof(dst), NULL),
                      LSIO_E_TRUNCATED);
     assert_int_equal(lsio_read(api->context, api->store, "k", 7, 100, dst, 100, NULL), 0);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * In a forked child every call on the inherited context is LSIO_E_FORKED, destroying it frees its memory and
- * descriptors, and a new context works; the parent, before, during and after a batch, notices nothing.
+ * In a forked child every call on the inherited context is LSIO_E_FORKED, destroying it frees its
+ * memory and descriptors, and a new context works; the parent, before, during and after a batch,
+ * notices nothing.
  */
 #define _GNU_SOURCE
 #include "api_fixture.h"
@@ -12,7 +13,7 @@
 
 #if defined(__SANITIZE_THREAD__)
 /* ThreadSanitizer refuses threads in a child of a process with threads, unless told otherwise. */
-const char *__tsan_default_options(void);
+__attribute__((visibility("default"))) const char *__tsan_default_options(void);
 const char *__tsan_default_options(void)
 {
     return "die_after_fork=0";
@@ -28,10 +29,10 @@ struct world {
 };
 
 /* In the child: the number of the line that went wrong; 0: none. */
-#define EXPECT(condition)                                                                              \
-    do {                                                                                               \
-        if (!(condition))                                                                              \
-            return __LINE__;                                                                           \
+#define EXPECT(condition)                                                                          \
+    do {                                                                                           \
+        if (!(condition))                                                                          \
+            return __LINE__;                                                                       \
     } while (0)
 
 static int no_entry(const struct lsio_list_entry *entries, size_t count, void *data)
@@ -69,7 +70,8 @@ static int calls_are_refused(struct world *world)
     EXPECT(lsio_memory_remove(store, "k") == LSIO_E_FORKED);
     EXPECT(lsio_list(store, "", 0, no_entry, NULL) == LSIO_E_FORKED);
     EXPECT(lsio_stat_batch(context, &object, 1, &info, 0, NULL) == LSIO_E_FORKED);
-    EXPECT(lsio_explain_batch(context, &request, LSIO_EXPLAIN_TEXT, &text) == LSIO_E_FORKED && !text);
+    EXPECT(lsio_explain_batch(context, &request, LSIO_EXPLAIN_TEXT, &text) == LSIO_E_FORKED &&
+           !text);
     EXPECT(lsio_context_stats(context, &stats) == LSIO_E_FORKED);
     EXPECT(lsio_last_error(context, &error) == LSIO_E_FORKED);
     EXPECT(lsio_chain_create(context, &stage, 1, &chain) == LSIO_E_FORKED && !chain);
@@ -161,7 +163,8 @@ static void before_during_and_after_a_batch(void **state)
     api_put(api, "k", 0, MIB);
     assert_int_equal(lsio_chain_create(api->context, &stage, 1, &world.chain), 0);
     fork_and_check(&world); /* idle */
-    assert_int_equal(lsio_read(api->context, api->store, "lost", 0, 1, world.dst, 1, NULL), -ENOENT);
+    assert_int_equal(lsio_read(api->context, api->store, "lost", 0, 1, world.dst, 1, NULL),
+                     -ENOENT);
     submit(&world, world.chain);
     api_gate_wait(&gate, 1);
     fork_and_check(&world); /* held in a stage */

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A joined read that fails because of one member is done again member by member: the others succeed. One
- * that fails for all alike is not tried again.
+ * A joined read that fails because of one member is done again member by member: the others
+ * succeed. One that fails for all alike is not tried again.
  */
 #include "api_fixture.h"
 
-#define SIZE 50000u
+#define SIZE   50000u
 #define CHUNKS 100u
 
 static const struct lsio_option options[] = {

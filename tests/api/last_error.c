@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * lsio_last_error(): the detail of this thread's last lsio_read_batch() or lsio_read() on the context, if
- * that failed - of the failing chunk of lowest index, with a sentence - and -ENOENT if it did not.
+ * lsio_last_error(): the detail of this thread's last lsio_read_batch() or lsio_read() on the
+ * context, if that failed - of the failing chunk of lowest index, with a sentence - and -ENOENT if
+ * it did not.
  */
 #include "api_fixture.h"
 
@@ -45,12 +46,15 @@ static void of_batches(void **state)
     struct lsio_object objects[2] = {api_object(api, "some-key"), api_object(api, "lost")};
     struct lsio_chunk chunks[3000];
     struct lsio_request request = api_request(objects, 2, chunks, 3000, NULL);
-    uint8_t dst[10];
+    static uint8_t dst[3000][10];
 
     api_put(api, "some-key", 0, 100000);
     for (uint32_t i = 0; i < 3000; i++)
-        chunks[i] = (struct lsio_chunk){
-            .object = i > 2000 || i == 777, .offset = i, .length = 10, .dst = dst, .dst_bytes = 10};
+        chunks[i] = (struct lsio_chunk){.object = i > 2000 || i == 777,
+                                        .offset = i,
+                                        .length = 10,
+                                        .dst = dst[i],
+                                        .dst_bytes = 10};
     for (int i = 0; i < 5; i++) {
         assert_int_equal(lsio_read_batch(api->context, &request), -ENOENT);
         check(api, -ENOENT, 777, "lost");
@@ -122,7 +126,8 @@ static void each_thread_and_context_has_its_own(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(of_single_reads), cmocka_unit_test(of_batches),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(of_single_reads),
+                                       cmocka_unit_test(of_batches),
                                        cmocka_unit_test(of_stages_on_the_callers_thread),
                                        cmocka_unit_test(each_thread_and_context_has_its_own)};
 

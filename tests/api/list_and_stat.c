@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * lsio_list() names objects below a prefix in bytewise order, recursively or folded at '/', on the calling
- * thread, until told to stop. lsio_stat_batch() finds sizes and validators, each object for itself; its etag is
- * the one that lsio_object.etag wants, and lsio_batch_object() tells the same.
+ * lsio_list() names objects below a prefix in bytewise order, recursively or folded at '/', on the
+ * calling thread, until told to stop. lsio_stat_batch() finds sizes and validators, each object for
+ * itself; its etag is the one that lsio_object.etag wants, and lsio_batch_object() tells the same.
  */
 #include "api_fixture.h"
 
@@ -21,7 +21,8 @@ static int on_page(const struct lsio_list_entry *entries, size_t count, void *da
     names->pages++;
     for (size_t i = 0; i < count; i++) {
         size_t length = strlen(entries[i].key);
-        names->wrong += (entries[i].is_prefix != 0) != (length && entries[i].key[length - 1] == '/');
+        names->wrong +=
+            (entries[i].is_prefix != 0) != (length && entries[i].key[length - 1] == '/');
         names->sizes += entries[i].is_prefix ? 0 : entries[i].size;
         if (strlen(names->text) + length + 2 < sizeof(names->text)) {
             strcat(names->text, entries[i].key);
@@ -31,7 +32,8 @@ static int on_page(const struct lsio_list_entry *entries, size_t count, void *da
     return names->stop_after && names->pages >= names->stop_after ? 4242 : 0;
 }
 
-static void expect(struct api *api, const char *prefix, char delimiter, const char *want, uint64_t sizes)
+static void expect(struct api *api, const char *prefix, char delimiter, const char *want,
+                   uint64_t sizes)
 {
     struct names names = {.thread = pthread_self()};
 
@@ -61,7 +63,8 @@ static void lists(void **state)
     expect(api, "z/", '/', "", 0);
     assert_int_equal(lsio_list(api->store, "", 0, on_page, &names), 4242);
     assert_int_equal(names.pages, 1);
-    assert_int_equal(lsio_list(api->store, "a", 0, on_page, &names), -EINVAL); /* no '/' at its end */
+    assert_int_equal(lsio_list(api->store, "a", 0, on_page, &names),
+                     -EINVAL); /* no '/' at its end */
     assert_int_equal(lsio_list(api->store, "", '.', on_page, &names), -EINVAL);
     assert_int_equal(lsio_list(api->store, "../", 0, on_page, &names), -EINVAL);
     assert_int_equal(lsio_list(api->store, NULL, 0, on_page, &names), -EINVAL);
@@ -108,15 +111,20 @@ static void stats(void **state)
 
     memset(infos, 0, sizeof(infos));
     for (uint32_t i = 0; i < 50; i++) {
-        snprintf(keys[i], sizeof(keys[i]), i == 33 ? "../x" : i % 5 == 4 ? "absent-%u" : "key-%u", i);
+        snprintf(keys[i], sizeof(keys[i]),
+                 i == 33      ? "../x"
+                 : i % 5 == 4 ? "absent-%u"
+                              : "key-%u",
+                 i);
         if (i % 5 != 4 && i != 33)
             api_put(api, keys[i], i, i * 100);
         objects[i] = api_object(api, keys[i]);
         infos[i].info.struct_bytes = sizeof(infos[i].info);
         infos[i].guard = 77;
     }
-    assert_int_equal(lsio_stat_batch(api->context, objects, 50, &infos[0].info, sizeof(infos[0]), statuses),
-                     -ENOENT);
+    assert_int_equal(
+        lsio_stat_batch(api->context, objects, 50, &infos[0].info, sizeof(infos[0]), statuses),
+        -ENOENT);
     for (uint32_t i = 0; i < 50; i++) {
         assert_int_equal(infos[i].guard, 77);
         assert_int_equal(statuses[i], i == 33 ? -EINVAL : i % 5 == 4 ? -ENOENT : 0);
@@ -126,7 +134,8 @@ static void stats(void **state)
         assert_true(infos[i].info.mtime_ns > INT64_C(1600000000) * 1000000000);
         assert_true(strlen(infos[i].info.etag) > 0);
     }
-    assert_int_equal(lsio_stat_batch(api->context, objects, 4, &infos[0].info, sizeof(infos[0]), NULL), 0);
+    assert_int_equal(
+        lsio_stat_batch(api->context, objects, 4, &infos[0].info, sizeof(infos[0]), NULL), 0);
     assert_int_equal(lsio_stat_batch(api->context, NULL, 0, NULL, 0, NULL), 0);
     assert_int_equal(lsio_stat_batch(api->context, objects, 4, &infos[0].info, 8, NULL), -EINVAL);
     assert_int_equal(lsio_stat_batch(api->context, objects, 4, NULL, 0, NULL), -EINVAL);
@@ -137,7 +146,8 @@ static void etags_are_expected(void **state)
 {
     struct api *api = *state;
     struct lsio_object object = api_object(api, "k");
-    struct lsio_object_info info = {.struct_bytes = sizeof(info)}, again = {.struct_bytes = sizeof(again)};
+    struct lsio_object_info info = {.struct_bytes = sizeof(info)},
+                            again = {.struct_bytes = sizeof(again)};
     uint8_t dst[1000];
     struct lsio_chunk chunks[2] = {{.length = 10, .dst = dst, .dst_bytes = 1000},
                                    {.length = LSIO_TO_END, .dst = dst, .dst_bytes = 1000}};
@@ -173,7 +183,8 @@ static void etags_are_expected(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(lists), cmocka_unit_test(lists_many),
-                                       cmocka_unit_test(stats), cmocka_unit_test(etags_are_expected)};
+                                       cmocka_unit_test(stats),
+                                       cmocka_unit_test(etags_are_expected)};
 
     return api_run_tests("list_and_stat", tests, COUNT(tests), API_BOTH);
 }

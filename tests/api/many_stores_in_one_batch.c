@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One batch reads from several stores of several kinds, each with its own profile; stores of the same
- * name share their objects, closing one is refused while a batch uses it.
+ * One batch reads from several stores of several kinds, each with its own profile; stores of the
+ * same name share their objects, closing one is refused while a batch uses it.
  */
 #include "api_fixture.h"
 
 #define CHUNKS 3000u
-#define SIZE 100000u
+#define SIZE   100000u
 
 static void each_chunk_comes_from_its_store(void **state)
 {

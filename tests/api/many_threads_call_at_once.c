@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Eight threads read from one context at once - alone, a few chunks, many chunks, with and without a chain,
- * submitted and waited for - while others put objects and open and close stores; each gets its own bytes.
+ * Eight threads read from one context at once - alone, a few chunks, many chunks, with and without
+ * a chain, submitted and waited for - while others put objects and open and close stores; each gets
+ * its own bytes.
  */
 #include "api_fixture.h"
 
 #define THREADS 8
-#define BIG 1500u
+#define BIG     1500u
 
 struct caller {
     struct api *api;
@@ -19,15 +20,18 @@ struct caller {
 
 static int check_input(struct lsio_call *call)
 {
-    return api_mismatch(call->in, 0, (uint64_t)call->chunk->offset, call->in_bytes) == call->in_bytes ? 0 : 1;
+    return api_mismatch(call->in, 0, (uint64_t)call->chunk->offset, call->in_bytes) ==
+                   call->in_bytes
+               ? 0
+               : 1;
 }
 
 static int one_read(struct caller *caller, uint32_t random)
 {
     uint8_t dst[3000];
     uint64_t offset = random % 900000, length = random % sizeof(dst), bytes = 0;
-    int status = lsio_read(caller->api->context, caller->api->store, "k", (int64_t)offset, length, dst,
-                           sizeof(dst), &bytes);
+    int status = lsio_read(caller->api->context, caller->api->store, "k", (int64_t)offset, length,
+                           dst, sizeof(dst), &bytes);
 
     return status || bytes != length || api_mismatch(dst, 0, offset, length) != length;
 }
@@ -70,7 +74,8 @@ static int one_store(struct caller *caller)
     snprintf(url, sizeof(url), "memory://mine-%u", caller->number);
     errors = lsio_store_open(caller->api->context, url, NULL, 0, &store) != 0;
     errors += lsio_memory_put(store, "x", bytes, 4) != 0;
-    errors += lsio_read(caller->api->context, store, "x", 0, 4, dst, 4, NULL) != 0 || strcmp(dst, "abc") != 0;
+    errors += lsio_read(caller->api->context, store, "x", 0, 4, dst, 4, NULL) != 0 ||
+              strcmp(dst, "abc") != 0;
     errors += lsio_read(caller->api->context, store, "y", 0, 4, dst, 4, NULL) != -ENOENT;
     errors += lsio_memory_remove(store, "x") != 0;
     return errors + (lsio_store_close(store) != 0);
@@ -170,8 +175,9 @@ static void an_object_that_is_replaced_is_one_or_the_other(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(all_get_their_bytes),
-                                       cmocka_unit_test(an_object_that_is_replaced_is_one_or_the_other)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(all_get_their_bytes),
+        cmocka_unit_test(an_object_that_is_replaced_is_one_or_the_other)};
 
     return api_run_tests("many_threads_call_at_once", tests, COUNT(tests), API_BOTH);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * lsio_memory_register() makes no difference but speed: reads into registered memory, at its edges, across
- * them and into none give the same bytes, also while it is registered and unregistered.
+ * lsio_memory_register() makes no difference but speed: reads into registered memory, at its edges,
+ * across them and into none give the same bytes, also while it is registered and unregistered.
  */
 #define _GNU_SOURCE
 #include "api_fixture.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * With MISSING_OK absence - of a file, of a folder on the way - is a flag in the result and no failure;
- * every other failure stays one, and what is not a regular file is unsupported, at once.
+ * With MISSING_OK absence - of a file, of a folder on the way - is a flag in the result and no
+ * failure; every other failure stays one, and what is not a regular file is unsupported, at once.
  */
 #define _GNU_SOURCE
 #include "api_fixture.h"
@@ -24,11 +24,12 @@ static void absence_is_a_flag(void **state)
     for (size_t i = 0; i < 4; i++)
         objects[i] = api_object(api, keys[i]);
     for (uint32_t i = 0; i < 12; i++)
-        chunks[i] = (struct lsio_chunk){.object = i % 4,
-                                        .flags = LSIO_CHUNK_MISSING_OK | (i < 8 ? 0 : LSIO_CHUNK_ALLOC),
-                                        .length = i < 4 ? 100 : LSIO_TO_END,
-                                        .dst = i < 8 ? dst[i] : NULL,
-                                        .dst_bytes = 100};
+        chunks[i] =
+            (struct lsio_chunk){.object = i % 4,
+                                .flags = LSIO_CHUNK_MISSING_OK | (i < 8 ? 0 : LSIO_CHUNK_ALLOC),
+                                .length = i < 4 ? 100 : LSIO_TO_END,
+                                .dst = i < 8 ? dst[i] : NULL,
+                                .dst_bytes = 100};
     assert_int_equal(lsio_submit_batch(api->context, &request, &batch), 0);
     assert_int_equal(api_wait(batch), 0);
     for (uint32_t i = 0; i < 12; i++) {
@@ -72,8 +73,9 @@ static void other_failures_are_failures(void **state)
     assert_int_equal(results[2].status, -EINVAL);
 }
 
-/* Neither absent nor readable; a FIFO must not hang. (A device that answers a short explicit range with all
- * its bytes cannot be told from a file without one more system call per read: not asked for here.) */
+/* Neither absent nor readable; a FIFO must not hang. (A device that answers a short explicit range
+ * with all its bytes cannot be told from a file without one more system call per read: not asked
+ * for here.) */
 static void what_is_no_file_is_unsupported(void **state)
 {
     struct api *api = *state;

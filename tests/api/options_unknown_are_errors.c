@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * lsio_store_open() takes the options that the header names and refuses others with -EINVAL, naming the key
- * in the log; so it does with values that make no sense, and with roots that are not there.
+ * lsio_store_open() takes the options that the header names and refuses others with -EINVAL, naming
+ * the key in the log; so it does with values that make no sense, and with roots that are not there.
  */
 #include "api_fixture.h"
 
@@ -24,7 +24,8 @@ static int try_option(struct api *api, const char *key, const char *value)
 {
     const struct lsio_option option = {key, value};
     struct lsio_store *store = NULL;
-    int status = lsio_store_open(api->context, api->local ? api->dir : "memory://test", &option, 1, &store);
+    int status =
+        lsio_store_open(api->context, api->local ? api->dir : "memory://test", &option, 1, &store);
 
     assert_true((status == 0) == (store != NULL));
     if (store)
@@ -43,17 +44,35 @@ static void logging(struct api *api, struct lines *lines)
 
 static void known_and_unknown(void **state)
 {
-    static const struct lsio_option good[] = {
-        {"profile", "nvme"}, {"profile", "ssd"}, {"profile", "hdd"}, {"profile", "hpc"},
-        {"profile", "memory"}, {"gap_bytes", "0"}, {"gap_bytes", "64K"}, {"gap_bytes_max", "1M"},
-        {"request_bytes_max", "16M"}, {"split_bytes", "1G"}, {"inflight_max", "32"}, {"align_bytes", "4K"},
-        {"request_latency_ns", "100000"}, {"stream_bytes_per_second", "1G"}, {"iops_max", "1000"},
-        {"waste_max", "0"}, {"waste_max", "100"}, {"direct", "auto"}, {"direct", "on"}, {"direct", "off"}};
+    static const struct lsio_option good[] = {{"profile", "nvme"},
+                                              {"profile", "ssd"},
+                                              {"profile", "hdd"},
+                                              {"profile", "hpc"},
+                                              {"profile", "memory"},
+                                              {"gap_bytes", "0"},
+                                              {"gap_bytes", "64K"},
+                                              {"gap_bytes_max", "1M"},
+                                              {"request_bytes_max", "16M"},
+                                              {"split_bytes", "1G"},
+                                              {"inflight_max", "32"},
+                                              {"align_bytes", "4K"},
+                                              {"request_latency_ns", "100000"},
+                                              {"stream_bytes_per_second", "1G"},
+                                              {"iops_max", "1000"},
+                                              {"waste_max", "0"},
+                                              {"waste_max", "100"},
+                                              {"direct", "auto"},
+                                              {"direct", "on"},
+                                              {"direct", "off"}};
     static const struct lsio_option bad[] = {
-        {"profil", "ssd"}, {"", "1"}, {"GAP_BYTES", "1"}, {"gap-bytes", "1"}, {"etag", "1"},
-        {"profile", "floppy"}, {"profile", ""}, {"gap_bytes", "many"}, {"gap_bytes", "-1"},
-        {"gap_bytes", ""}, {"gap_bytes", "1X"}, {"gap_bytes", "99999999999999999999"},
-        {"waste_max", "101"}, {"direct", "maybe"}, {"inflight_max", "0x10"}};
+        {"profil", "ssd"},       {"", "1"},
+        {"GAP_BYTES", "1"},      {"gap-bytes", "1"},
+        {"etag", "1"},           {"profile", "floppy"},
+        {"profile", ""},         {"gap_bytes", "many"},
+        {"gap_bytes", "-1"},     {"gap_bytes", ""},
+        {"gap_bytes", "1X"},     {"gap_bytes", "99999999999999999999"},
+        {"waste_max", "101"},    {"direct", "maybe"},
+        {"inflight_max", "0x10"}};
     struct api *api = *state;
     struct lines lines = {""};
 
@@ -90,7 +109,8 @@ static void roots(void **state)
     assert_int_equal(lsio_store_open(api->context, path, NULL, 0, &store), -ENOTDIR);
     snprintf(path, sizeof(path), "file://%s/nowhere", api->dir);
     assert_int_equal(lsio_store_open(api->context, path, NULL, 0, &store), -ENOENT);
-    assert_int_equal(lsio_store_open(api->context, "gopher://x", NULL, 0, &store), LSIO_E_UNSUPPORTED);
+    assert_int_equal(lsio_store_open(api->context, "gopher://x", NULL, 0, &store),
+                     LSIO_E_UNSUPPORTED);
     assert_true(lsio_store_open(api->context, "", NULL, 0, &store) < 0);
     assert_int_equal(lsio_store_open(api->context, NULL, NULL, 0, &store), -EINVAL);
     assert_int_equal(lsio_store_open(NULL, api->dir, NULL, 0, &store), -EINVAL);

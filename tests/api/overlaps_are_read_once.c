@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* Chunks of one object that overlap, or repeat, are read from storage once and delivered to each. */
+/* Chunks of one object that overlap, or repeat, are read from storage once and delivered to each.
+ */
 #include "api_fixture.h"
 
 #define CHUNKS 400u
 #define LENGTH 2000u
-#define STEP 100u
-#define SPAN ((CHUNKS - 1) * STEP + LENGTH)
+#define STEP   100u
+#define SPAN   ((CHUNKS - 1) * STEP + LENGTH)
 
 static int look(struct lsio_call *call)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Progress counts what is submitted, done, failed and delivered. The detail of the first 64 failing chunks
- * is kept - status, range, key, a sentence - and per status a count of all.
+ * Progress counts what is submitted, done, failed and delivered. The detail of the first 64 failing
+ * chunks is kept - status, range, key, a sentence - and per status a count of all.
  */
 #include "api_fixture.h"
 
@@ -115,7 +115,8 @@ struct adder {
     _Atomic bool stop;
 };
 
-static void on_chunk_add(struct lsio_batch *batch, uint64_t index, const struct lsio_result *result, void *data)
+static void on_chunk_add(struct lsio_batch *batch, uint64_t index, const struct lsio_result *result,
+                         void *data)
 {
     struct adder *adder = data;
     struct lsio_object object = api_object(adder->api, "k");

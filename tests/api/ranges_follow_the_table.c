@@ -1,21 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Every form of range means the same on every store, with known and unknown size, in a batch and alone,
- * into dst and into allocated memory: what the oracle reads with pread().
+ * Every form of range means the same on every store, with known and unknown size, in a batch and
+ * alone, into dst and into allocated memory: what the oracle reads with pread().
  */
 #include "api_fixture.h"
 
 #define DST_BYTES 16384u
 
 static const uint64_t sizes[] = {0, 1, 4095, 4096, 10000};
-static const int64_t offsets[] = {0,  1,     100,   4095,   4096,   9999,      10000,    10001,
+static const int64_t offsets[] = {0,  1,    100,   4095,   4096,   9999,      10000,     10001,
                                   -1, -100, -4096, -10000, -10001, INT64_MAX, INT64_MIN, -20000};
 static const uint64_t lengths[] = {0, 1, 100, 4096, 9999, 10000, 10001, LSIO_TO_END};
 
 #define RANGES (COUNT(offsets) * COUNT(lengths))
 
-static void compare(const struct api *api, const char *key, int64_t offset, uint64_t length, int status,
-                    uint64_t bytes, const void *data)
+static void compare(const struct api *api, const char *key, int64_t offset, uint64_t length,
+                    int status, uint64_t bytes, const void *data)
 {
     static uint8_t want[DST_BYTES];
     int64_t oracle = api_oracle(api, key, offset, length, want, sizeof(want));
@@ -37,7 +37,8 @@ static void one_by_one(struct api *api, const char *key)
     for (size_t i = 0; i < RANGES; i++) {
         int64_t offset = offsets[i / COUNT(lengths)];
         uint64_t length = lengths[i % COUNT(lengths)], bytes = 77;
-        int status = lsio_read(api->context, api->store, key, offset, length, dst, DST_BYTES, &bytes);
+        int status =
+            lsio_read(api->context, api->store, key, offset, length, dst, DST_BYTES, &bytes);
         compare(api, key, offset, length, status, bytes, dst);
         if (status < 0)
             assert_int_equal(bytes, 77);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Signals are delivered to the application's threads only: under a storm of them no handler runs on a thread
- * of LSIO, no read fails or is cut short, and the caller's signal mask is as it was.
+ * Signals are delivered to the application's threads only: under a storm of them no handler runs on
+ * a thread of LSIO, no read fails or is cut short, and the caller's signal mask is as it was.
  */
 #define _GNU_SOURCE
 #include "api_fixture.h"
@@ -23,7 +23,8 @@ static void handler(int number)
 
 static void storm(bool on)
 {
-    struct itimerval timer = {.it_interval.tv_usec = on ? 500 : 0, .it_value.tv_usec = on ? 500 : 0};
+    struct itimerval timer = {.it_interval.tv_usec = on ? 500 : 0,
+                              .it_value.tv_usec = on ? 500 : 0};
     struct sigaction action = {.sa_handler = on ? handler : SIG_IGN}; /* no SA_RESTART */
 
     assert_int_equal(sigaction(SIGALRM, &action, NULL), 0);
@@ -32,7 +33,10 @@ static void storm(bool on)
 
 static int busy(struct lsio_call *call)
 {
-    return api_mismatch(call->in, 0, (uint64_t)call->chunk->offset, call->in_bytes) == call->in_bytes ? 0 : 1;
+    return api_mismatch(call->in, 0, (uint64_t)call->chunk->offset, call->in_bytes) ==
+                   call->in_bytes
+               ? 0
+               : 1;
 }
 
 static void under_a_storm(void **state)

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A chunk longer than split_bytes is read in parts by any workers into one place: dst, allocated memory,
- * or a buffer that the chain sees in one piece. The chain runs once, the chunk is reported once.
+ * A chunk longer than split_bytes is read in parts by any workers into one place: dst, allocated
+ * memory, or a buffer that the chain sees in one piece. The chain runs once, the chunk is reported
+ * once.
  */
 #include "api_fixture.h"
 
-#define SIZE (3 * MIB + 12345)
+#define SIZE   (3 * MIB + 12345)
 #define CHUNKS 6u
 
 static const struct lsio_option options[] = {{"split_bytes", "64K"}};
@@ -90,12 +91,12 @@ static void whole_objects_are_split_too(void **state)
 
     api_put(api, "k", 0, SIZE);
     api_remake(api, NULL, options, 1);
-    assert_int_equal(
-        lsio_read(api->context, api->store, "k", 0, LSIO_TO_END, dst, SIZE, &bytes), 0);
+    assert_int_equal(lsio_read(api->context, api->store, "k", 0, LSIO_TO_END, dst, SIZE, &bytes),
+                     0);
     assert_int_equal(bytes, SIZE);
     api_check(dst, 0, 0, SIZE);
-    assert_int_equal(lsio_read(api->context, api->store, "k", -700000, LSIO_TO_END, dst, SIZE, &bytes),
-                     0);
+    assert_int_equal(
+        lsio_read(api->context, api->store, "k", -700000, LSIO_TO_END, dst, SIZE, &bytes), 0);
     assert_int_equal(bytes, 700000);
     api_check(dst, 0, SIZE - 700000, 700000);
     assert_true(api_stats(api->context).operations >= SIZE / (128 * KIB));
@@ -118,8 +119,10 @@ static void failing_parts_fail_the_chunk_once(void **state)
     objects[1] = api_object(api, "absent");
     api_seen_init(&seen, 3);
     for (uint32_t i = 0; i < 3; i++)
-        chunks[i] = (struct lsio_chunk){
-            .object = i == 1, .length = SIZE - (i < 2 ? 0 : 100), .dst = dst + i * SIZE, .dst_bytes = SIZE};
+        chunks[i] = (struct lsio_chunk){.object = i == 1,
+                                        .length = SIZE - (i < 2 ? 0 : 100),
+                                        .dst = dst + i * SIZE,
+                                        .dst_bytes = SIZE};
     chunks[0].offset = 1;
     request.on_chunk = api_seen_on_chunk;
     request.on_done = api_seen_on_done;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * lsio_context_stats(): after a batch has ended its chunks, bytes and operations are counted exactly, by
- * workers and by the calling thread alike, failures too.
+ * lsio_context_stats(): after a batch has ended its chunks, bytes and operations are counted
+ * exactly, by workers and by the calling thread alike, failures too.
  */
 #include "api_fixture.h"
 
@@ -9,7 +9,8 @@
 
 static void by_workers(void **state)
 {
-    static const struct lsio_option options[] = {{"profile", "hdd"}, {"gap_bytes", "4K"}, {"waste_max", "90"}};
+    static const struct lsio_option options[] = {
+        {"profile", "hdd"}, {"gap_bytes", "4K"}, {"waste_max", "90"}};
     struct api *api = *state;
     struct lsio_object objects[2];
     struct lsio_chunk chunks[CHUNKS];
@@ -22,10 +23,8 @@ static void by_workers(void **state)
     objects[0] = api_object(api, "k");
     objects[1] = api_object(api, "absent");
     for (uint32_t i = 0; i < CHUNKS; i++)
-        chunks[i] = (struct lsio_chunk){.offset = i * 200,
-                                        .length = 100,
-                                        .dst = dst + i * 100,
-                                        .dst_bytes = 100};
+        chunks[i] = (struct lsio_chunk){
+            .offset = i * 200, .length = 100, .dst = dst + i * 100, .dst_bytes = 100};
     for (uint32_t round = 1; round <= 20; round++) {
         assert_int_equal(lsio_read_batch(api->context, &request), 0);
         stats = api_stats(api->context);
@@ -100,7 +99,8 @@ static void what_is_fixed(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(by_workers), cmocka_unit_test(by_the_calling_thread),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(by_workers),
+                                       cmocka_unit_test(by_the_calling_thread),
                                        cmocka_unit_test(what_is_fixed)};
 
     return api_run_tests("stats_count", tests, COUNT(tests), API_BOTH);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Objects, chunks and results may be elements of larger structs, and stages too: what lies between is not
- * read and not written. Strides that cannot be are -EINVAL, and nothing happens.
+ * Objects, chunks and results may be elements of larger structs, and stages too: what lies between
+ * is not read and not written. Strides that cannot be are -EINVAL, and nothing happens.
  */
 #include "api_fixture.h"
 
@@ -109,11 +109,11 @@ static void requests_that_make_no_sense(void **state)
     struct lsio_request request;
 
     api_put(api, "a", 0, 10);
-#define REFUSED(status, ...)                                                                           \
-    do {                                                                                               \
-        request = good;                                                                                \
-        __VA_ARGS__;                                                                                   \
-        refused(api, &request, status);                                                                \
+#define REFUSED(status, ...)                                                                       \
+    do {                                                                                           \
+        request = good;                                                                            \
+        __VA_ARGS__;                                                                               \
+        refused(api, &request, status);                                                            \
     } while (0)
     REFUSED(-EINVAL, request.struct_bytes = 0);
     REFUSED(-EINVAL, request.struct_bytes = 8);

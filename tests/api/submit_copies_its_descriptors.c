@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * When lsio_submit_batch() has returned, objects, keys and chunks are the caller's again: overwritten and
- * freed before the first is read, they change nothing. With LSIO_BORROW they stay valid until the end.
+ * When lsio_submit_batch() has returned, objects, keys and chunks are the caller's again:
+ * overwritten and freed before the first is read, they change nothing. With LSIO_BORROW they stay
+ * valid until the end.
  */
 #include "api_fixture.h"
 
 #define CHUNKS 3000u
-#define KEYS 50u
+#define KEYS   50u
 
 struct tables {
     struct lsio_object *objects;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Stages, on_chunk and on_done may submit and cancel batches, also of another context; a chain of batches,
- * each submitted by the one before, comes to its end.
+ * Stages, on_chunk and on_done may submit and cancel batches, also of another context; a chain of
+ * batches, each submitted by the one before, comes to its end.
  */
 #include "api_fixture.h"
 
@@ -55,7 +55,8 @@ static void a_relay_of_batches_ends(void **state)
 
     api_put(api, "k", 0, 1000);
     for (int i = 0; i < 4; i++) {
-        relays[i] = (struct relay){.context = api->context, .object = api_object(api, "k"), .left = DEPTH};
+        relays[i] =
+            (struct relay){.context = api->context, .object = api_object(api, "k"), .left = DEPTH};
         relays[i].chunk =
             (struct lsio_chunk){.offset = 5, .length = 64, .dst = relays[i].dst, .dst_bytes = 64};
         relay_submit(&relays[i]);
@@ -80,8 +81,10 @@ struct nested {
 static int stage_submits(struct lsio_call *call)
 {
     struct nested *nested = call->user;
-    struct lsio_chunk chunk = {
-        .offset = (int64_t)call->index, .length = 32, .dst = nested->dst[call->index], .dst_bytes = 32};
+    struct lsio_chunk chunk = {.offset = (int64_t)call->index,
+                               .length = 32,
+                               .dst = nested->dst[call->index],
+                               .dst_bytes = 32};
     struct lsio_request request = api_request(&nested->object, 1, &chunk, 1, NULL);
     uint8_t byte[8];
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Batches run side by side: a short one submitted after a long one ends long before it, and a stage that
- * blocks holds up only its worker.
+ * Batches run side by side: a short one submitted after a long one ends long before it, and a stage
+ * that blocks holds up only its worker.
  */
 #include "api_fixture.h"
 
@@ -14,7 +14,8 @@ static int slow(struct lsio_call *call)
     return 0;
 }
 
-static struct lsio_batch *submit(struct api *api, struct lsio_chain *chain, uint32_t count, uint8_t *dst)
+static struct lsio_batch *submit(struct api *api, struct lsio_chain *chain, uint32_t count,
+                                 uint8_t *dst)
 {
     struct lsio_object object = api_object(api, "k");
     struct lsio_chunk *chunks = calloc(count, sizeof(*chunks));

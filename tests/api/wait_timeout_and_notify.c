@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * lsio_batch_wait(): a poll and a timeout return -ETIMEDOUT and touch nothing while the batch runs, later 0
- * and the status, from many threads; on_done has returned by then. lsio_batch_notify(): an eventfd that
- * becomes readable then, also when asked for afterwards, and that the batch closes.
+ * lsio_batch_wait(): a poll and a timeout return -ETIMEDOUT and touch nothing while the batch runs,
+ * later 0 and the status, from many threads; on_done has returned by then. lsio_batch_notify(): an
+ * eventfd that becomes readable then, also when asked for afterwards, and that the batch closes.
  */
 #include "api_fixture.h"
 
@@ -143,7 +143,8 @@ static void bad_arguments(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(timeouts), cmocka_unit_test(many_waiters),
-                                       cmocka_unit_test(the_eventfd), cmocka_unit_test(bad_arguments)};
+                                       cmocka_unit_test(the_eventfd),
+                                       cmocka_unit_test(bad_arguments)};
 
     return api_run_tests("wait_timeout_and_notify", tests, COUNT(tests), API_BOTH);
 }

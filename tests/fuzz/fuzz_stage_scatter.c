@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Geometries and boxes drawn from the input through the scatter stage, into an array of known extent. */
+/* Geometries and boxes drawn from the input through the scatter stage, into an array of known
+ * extent. */
 #include "stage_target.h"
 
 #define ARRAY_BYTES 4096u

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * stage_target.h - arbitrary bytes through a chain of ready-made stages, for the fuzz targets of stages.
+ * stage_target.h - arbitrary bytes through a chain of ready-made stages, for the fuzz targets of
+ * stages.
  *
- * The first byte of the input chooses among the target's options and how the chunk is delivered; the rest
- * is what arrived. Input and dst are blocks of exactly their size, so that a sanitizer sees what reaches
- * out of them. Whatever arrives, the chain must end, with either a result that fits or a status and a
- * sentence.
+ * The first byte of the input chooses among the target's options and how the chunk is delivered;
+ * the rest is what arrived. Input and dst are blocks of exactly their size, so that a sanitizer
+ * sees what reaches out of them. Whatever arrives, the chain must end, with either a result that
+ * fits or a status and a sentence.
  */
 #ifndef LSIO_TESTS_FUZZ_STAGE_TARGET_H
 #define LSIO_TESTS_FUZZ_STAGE_TARGET_H
@@ -24,8 +25,8 @@
 /* Makes the chain for a choice of options: fills `stages`, returns how many. */
 typedef size_t target_make_fn(uint8_t choice, struct lsio_stage *stages);
 
-static inline void target_run(struct lsio_chain *chain, const uint8_t *in, size_t in_bytes, int alloc,
-                              void *data)
+static inline void target_run(struct lsio_chain *chain, const uint8_t *in, size_t in_bytes,
+                              int alloc, void *data)
 {
     static _Alignas(4096) uint8_t scratch[TARGET_SCRATCH_BYTES];
     struct chain_env env = {.scratch = scratch, .scratch_bytes = sizeof(scratch)};
@@ -51,7 +52,8 @@ static inline void target_run(struct lsio_chain *chain, const uint8_t *in, size_
 }
 
 /* The whole of a target: one chain per choice, kept from run to run. */
-static inline int target_one(const uint8_t *bytes, size_t count, target_make_fn *make, uint8_t choices)
+static inline int target_one(const uint8_t *bytes, size_t count, target_make_fn *make,
+                             uint8_t choices)
 {
     static struct lsio_chain *chains[128];
     uint8_t choice, *block;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Design: cmocka runs a group once per variant; the variant of the running group is a global of the test
- * program, because cmocka hands groups no argument.
+ * Design: cmocka runs a group once per variant; the variant of the running group is a global of the
+ * test program, because cmocka hands groups no argument.
  */
 #define _GNU_SOURCE
 #include "api_fixture.h"
@@ -18,7 +18,8 @@ static struct {
     bool local;
 } variant;
 
-/* ---------------------------------------------------------------------------------------- pattern -- */
+/* ---------------------------------------------------------------------------------------- pattern
+ * -- */
 
 static uint64_t word_at(uint32_t object, uint64_t index)
 {
@@ -65,7 +66,8 @@ void api_check(const void *bytes, uint32_t object, uint64_t offset, uint64_t cou
 
     if (at != count)
         fail_msg("object %u: the bytes at offset %llu (%llu of %llu) are wrong", object,
-                 (unsigned long long)(offset + at), (unsigned long long)at, (unsigned long long)count);
+                 (unsigned long long)(offset + at), (unsigned long long)at,
+                 (unsigned long long)count);
 }
 
 bool api_all(const void *bytes, uint8_t value, uint64_t count)
@@ -75,7 +77,8 @@ bool api_all(const void *bytes, uint8_t value, uint64_t count)
     return count == 0 || (at[0] == value && memcmp(at, at + 1, count - 1) == 0);
 }
 
-/* ---------------------------------------------------------------------------------------- objects -- */
+/* ---------------------------------------------------------------------------------------- objects
+ * -- */
 
 static void path_of(const struct api *api, const char *key, char *out, size_t bytes)
 {
@@ -114,8 +117,8 @@ void api_put(struct api *api, const char *key, uint32_t object, uint64_t bytes)
     free(data);
 }
 
-int64_t api_oracle(const struct api *api, const char *key, int64_t offset, uint64_t length, void *into,
-                   uint64_t into_bytes)
+int64_t api_oracle(const struct api *api, const char *key, int64_t offset, uint64_t length,
+                   void *into, uint64_t into_bytes)
 {
     char path[512];
     struct stat stat;
@@ -148,7 +151,8 @@ int64_t api_oracle(const struct api *api, const char *key, int64_t offset, uint6
     return status;
 }
 
-/* ------------------------------------------------------------------------------------ the fixture -- */
+/* ------------------------------------------------------------------------------------ the fixture
+ * -- */
 
 struct lsio_config api_config(const struct api *api)
 {
@@ -198,8 +202,8 @@ static void memory_refill_one(struct api *api, const char *folder)
         closedir(dir);
 }
 
-void api_remake(struct api *api, const struct lsio_config *config, const struct lsio_option *options,
-                size_t option_count)
+void api_remake(struct api *api, const struct lsio_config *config,
+                const struct lsio_option *options, size_t option_count)
 {
     struct lsio_config usual = api_config(api);
 
@@ -292,7 +296,8 @@ int api_run_tests(const char *group, const struct CMUnitTest *tests, size_t coun
     return failures;
 }
 
-/* ----------------------------------------------------------------------------------- short words -- */
+/* ----------------------------------------------------------------------------------- short words
+ * -- */
 
 struct lsio_object api_object(const struct api *api, const char *key)
 {
@@ -346,101 +351,6 @@ int api_wait(struct lsio_batch *batch)
         abort();
     }
     return status;
-}
-
-void api_seen_init(struct api_seen *seen, uint64_t count)
-{
-    memset(seen, 0, sizeof(*seen));
-    seen->count = count;
-    seen->caller = pthread_self();
-    seen->chunk = calloc(count + 1, sizeof(*seen->chunk));
-    assert_non_null(seen->chunk);
-}
-
-void api_seen_on_chunk(struct lsio_batch *batch, uint64_t index, const struct lsio_result *result,
-                       void *data)
-{
-    struct api_seen *seen = data;
-
-    (void)batch;
-    if (index < seen->count)
-        atomic_fetch_add(&seen->chunk[index], 1);
-    else
-        atomic_fetch_add(&seen->wrong, 1);
-    if (atomic_load(&seen->done) || pthread_equal(pthread_self(), seen->caller))
-        atomic_fetch_add(&seen->wrong, 1);
-    if (result->status > 0)
-        atomic_fetch_add(&seen->wrong, 1);
-    if (result->status < 0)
-        atomic_fetch_add(&seen->failed, 1);
-    if (result->status == -ECANCELED)
-        atomic_fetch_add(&seen->canceled, 1);
-}
-
-void api_seen_on_done(struct lsio_batch *batch, int status, void *data)
-{
-    struct api_seen *seen = data;
-
-    (void)batch;
-    if (pthread_equal(pthread_self(), seen->caller))
-        atomic_fetch_add(&seen->wrong, 1);
-    atomic_store(&seen->status, status);
-    atomic_fetch_add(&seen->done, 1);
-}
-
-void api_seen_check(struct api_seen *seen)
-{
-    for (uint64_t i = 0; i < seen->count; i++)
-        if (atomic_load(&seen->chunk[i]) != 1)
-            fail_msg("chunk %llu was reported %u times", (unsigned long long)i,
-                     atomic_load(&seen->chunk[i]));
-    assert_int_equal(atomic_load(&seen->wrong), 0);
-    assert_int_equal(atomic_load(&seen->done), 1);
-    free(seen->chunk);
-    seen->chunk = NULL;
-}
-
-int api_gate_stage(struct lsio_call *call)
-{
-    struct api_gate *gate = call->user;
-
-    atomic_fetch_add(&gate->entered, 1);
-    while (!atomic_load(&gate->open))
-        api_sleep_ms(1);
-    return 0;
-}
-
-void api_gate_wait(struct api_gate *gate, int count)
-{
-    uint64_t until = api_now_ms() + 30000;
-
-    while (atomic_load(&gate->entered) < count && api_now_ms() < until)
-        api_sleep_ms(1);
-    if (atomic_load(&gate->entered) < count) {
-        fprintf(stderr, "only %d of %d stages began\n", atomic_load(&gate->entered), count);
-        abort();
-    }
-}
-
-void api_gate_open(struct api_gate *gate)
-{
-    atomic_store(&gate->open, true);
-}
-
-uint64_t api_now_ms(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
-void api_sleep_ms(unsigned ms)
-{
-    struct timespec time = {ms / 1000, (long)(ms % 1000) * 1000000};
-
-    while (nanosleep(&time, &time) != 0 && errno == EINTR)
-        ;
 }
 
 unsigned api_scale(void)

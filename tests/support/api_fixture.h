@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * api_fixture.h - what tests of the public API stand on: a context and a store for each combination of
- * loop and kind of store, objects of known bytes, and an oracle that reads them with pread().
+ * api_fixture.h - what tests of the public API stand on: a context and a store for each combination
+ * of loop and kind of store, objects of known bytes, and an oracle that reads them with pread().
  *
- * Each 8 bytes of an object are a function of (object number, offset), so a misplaced byte shows at once
- * and says where it came from. Whatever the kind of store, api_put() writes a file too: the oracle's.
+ * Each 8 bytes of an object are a function of (object number, offset), so a misplaced byte shows at
+ * once and says where it came from. Whatever the kind of store, api_put() writes a file too: the
+ * oracle's.
  *
- * cmocka's assertions jump, so they are for the test's own thread; callbacks and stages count instead.
+ * cmocka's assertions jump, so they are for the test's own thread; callbacks and stages count
+ * instead.
  */
 #ifndef LSIO_TESTS_API_FIXTURE_H
 #define LSIO_TESTS_API_FIXTURE_H
@@ -28,8 +30,8 @@
 
 #include "lsio/lsio.h"
 
-#define KIB (UINT64_C(1) << 10)
-#define MIB (UINT64_C(1) << 20)
+#define KIB          (UINT64_C(1) << 10)
+#define MIB          (UINT64_C(1) << 20)
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 enum { API_MEMORY = 1, API_LOCAL = 2, API_BOTH = 3 };
@@ -50,8 +52,8 @@ int api_run_tests(const char *group, const struct CMUnitTest *tests, size_t coun
 /* The config of contexts in tests: 3 workers, 32 MiB, the variant's loop. */
 struct lsio_config api_config(const struct api *api);
 /* Replaces the test's context and store by ones made with other settings (objects stay). */
-void api_remake(struct api *api, const struct lsio_config *config, const struct lsio_option *options,
-                size_t option_count);
+void api_remake(struct api *api, const struct lsio_config *config,
+                const struct lsio_option *options, size_t option_count);
 /* Opens the variant's store in another context, or once more with options. */
 struct lsio_store *api_open(struct api *api, struct lsio_context *context,
                             const struct lsio_option *options, size_t option_count);
@@ -67,8 +69,8 @@ void api_check(const void *bytes, uint32_t object, uint64_t offset, uint64_t cou
 bool api_all(const void *bytes, uint8_t value, uint64_t count);
 
 /* What the header says a range means, read with pread: the count of bytes, or a negative status. */
-int64_t api_oracle(const struct api *api, const char *key, int64_t offset, uint64_t length, void *into,
-                   uint64_t into_bytes);
+int64_t api_oracle(const struct api *api, const char *key, int64_t offset, uint64_t length,
+                   void *into, uint64_t into_bytes);
 
 struct lsio_object api_object(const struct api *api, const char *key);
 /* The tables may be filled later. */
@@ -94,7 +96,8 @@ void api_seen_init(struct api_seen *seen, uint64_t count);
 void api_seen_on_chunk(struct lsio_batch *batch, uint64_t index, const struct lsio_result *result,
                        void *data);
 void api_seen_on_done(struct lsio_batch *batch, int status, void *data);
-/* Each chunk once, on_done once, nothing wrong; frees what _init made. The batch must be waited for. */
+/* Each chunk once, on_done once, nothing wrong; frees what _init made. The batch must be waited
+ * for. */
 void api_seen_check(struct api_seen *seen);
 
 /* A stage that runs until the gate opens, and counts how many are inside. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * stage_case.h - what the tests of the chain and of the ready-made stages share: a chain with its scratch
- * memory, run over bytes that lie in blocks of exactly their size, so that a sanitizer sees each byte that
- * is touched outside.
+ * stage_case.h - what the tests of the chain and of the ready-made stages share: a chain with its
+ * scratch memory, run over bytes that lie in blocks of exactly their size, so that a sanitizer sees
+ * each byte that is touched outside.
  */
 #ifndef LSIO_TESTS_UNIT_STAGE_CASE_H
 #define LSIO_TESTS_UNIT_STAGE_CASE_H
@@ -42,7 +42,8 @@ static inline void case_begin(struct stage_case *c, const struct lsio_stage *sta
     assert_int_equal(chain_create(NULL, 2, stages, count, &c->chain), 0);
     c->env.worker = 1;
     c->env.scratch_bytes = scratch_bytes;
-    c->env.scratch = scratch_bytes ? aligned_alloc(4096, (scratch_bytes + 4095) & ~(size_t)4095) : NULL;
+    c->env.scratch =
+        scratch_bytes ? aligned_alloc(4096, (scratch_bytes + 4095) & ~(size_t)4095) : NULL;
 }
 
 static inline void case_end(struct stage_case *c)
@@ -70,8 +71,8 @@ static inline int case_run(struct stage_case *c, const void *in, uint64_t in_byt
     return c->outcome.status;
 }
 
-/* `in` through the chain into a dst of exactly dst_bytes; in and dst are blocks of their own, in at an
- * odd address. */
+/* `in` through the chain into a dst of exactly dst_bytes; in and dst are blocks of their own, in at
+ * an odd address. */
 static inline int case_decode(struct stage_case *c, const void *in, uint64_t in_bytes,
                               uint64_t dst_bytes, void *data)
 {
@@ -108,20 +109,20 @@ static inline int case_decode_alloc(struct stage_case *c, const void *in, uint64
     return status;
 }
 
-#define case_expect(c, expected, bytes)                                                                \
-    do {                                                                                               \
-        assert_int_equal((c)->out_bytes, bytes);                                                       \
-        assert_memory_equal((c)->out, expected, bytes);                                                \
+#define case_expect(c, expected, bytes)                                                            \
+    do {                                                                                           \
+        assert_int_equal((c)->out_bytes, bytes);                                                   \
+        assert_memory_equal((c)->out, expected, bytes);                                            \
     } while (0)
 
-#define case_expect_text(c, part)                                                                     \
-    do {                                                                                               \
-        if (!strstr((c)->outcome.text, part))                                                          \
-            fail_msg("\"%s\" is not in \"%s\"", part, (c)->outcome.text);                              \
+#define case_expect_text(c, part)                                                                  \
+    do {                                                                                           \
+        if (!strstr((c)->outcome.text, part))                                                      \
+            fail_msg("\"%s\" is not in \"%s\"", part, (c)->outcome.text);                          \
     } while (0)
 
-/* Each prefix of `in`, and `in` with single bits flipped, through the chain: whatever comes of it, it
- * must end, and stay inside its memory. */
+/* Each prefix of `in`, and `in` with single bits flipped, through the chain: whatever comes of it,
+ * it must end, and stay inside its memory. */
 static inline void case_damage(struct stage_case *c, const uint8_t *in, uint64_t in_bytes,
                                uint64_t dst_bytes, uint64_t seed)
 {

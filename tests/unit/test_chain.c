@@ -8,15 +8,16 @@
 
 static uint8_t input[64 * KIB];
 
-/* -------------------------------------------------------------------------------------- stages -- */
+/* -------------------------------------------------------------------------------------- stages --
+ */
 
 /* What a test's stage does, and what it has seen. */
 struct script {
-    uint64_t room;    /* bytes to ask for; 0: as many as come in */
-    uint64_t used;    /* bytes to commit; 0: the room */
-    uint64_t scratch; /* bytes of scratch memory to take and fill */
+    uint64_t room;       /* bytes to ask for; 0: as many as come in */
+    uint64_t used;       /* bytes to commit; 0: the room */
+    uint64_t scratch;    /* bytes of scratch memory to take and fill */
     uint64_t skip, drop; /* bytes a slice leaves out, in front and behind */
-    int fail;         /* status to return */
+    int fail;            /* status to return */
     void *seen_room;
     const void *seen_in;
     void *place;
@@ -79,15 +80,19 @@ static void *look_place(const struct lsio_call *call, uint64_t bytes)
 
 static struct lsio_stage stage_of(lsio_stage_fn *run, uint32_t flags, void *user)
 {
-    return (struct lsio_stage){
-        .struct_bytes = sizeof(struct lsio_stage), .name = "t", .run = run, .user = user, .flags = flags};
+    return (struct lsio_stage){.struct_bytes = sizeof(struct lsio_stage),
+                               .name = "t",
+                               .run = run,
+                               .user = user,
+                               .flags = flags};
 }
 
 #define WRITE(script) stage_of(write_run, LSIO_STAGE_WRITES, script)
 #define SLICE(script) stage_of(slice_run, LSIO_STAGE_PASSES_SLICE, script)
 #define LOOK(script)  stage_of(look_run, LSIO_STAGE_READS_ONLY, script)
 
-/* ------------------------------------------------------------------------------------ delivery -- */
+/* ------------------------------------------------------------------------------------ delivery --
+ */
 
 static void without_a_chain(void **state)
 {
@@ -179,11 +184,13 @@ static void slice_behind_the_writer(void **state)
     for (int i = 0; i < 100; i++)
         expected[i] = (uint8_t)(input[i + 4] + 1);
     case_begin(&c, stages, 2, 4 * KIB);
-    assert_int_equal(case_run(&c, input, 100, &chunk), 0); /* written to dst, then moved to its front */
+    assert_int_equal(case_run(&c, input, 100, &chunk),
+                     0); /* written to dst, then moved to its front */
     assert_ptr_equal(write.seen_room, dst);
     assert_int_equal(c.outcome.bytes, 90);
     assert_memory_equal(dst, expected, 90);
-    assert_int_equal(case_run(&c, input, 110, &chunk), 0); /* the whole would not fit, the slice does */
+    assert_int_equal(case_run(&c, input, 110, &chunk),
+                     0); /* the whole would not fit, the slice does */
     assert_int_equal(c.outcome.bytes, 100);
     assert_memory_equal(dst, expected, 100);
     assert_int_equal(case_run(&c, input, 111, &chunk), LSIO_E_NO_SPACE);
@@ -260,7 +267,8 @@ static void place_of_the_last_stage(void **state)
     case_end(&c);
 }
 
-/* ------------------------------------------------------------------------------ scratch memory -- */
+/* ------------------------------------------------------------------------------ scratch memory --
+ */
 
 struct lane {
     uint64_t bytes_max;
@@ -319,9 +327,9 @@ static void oversize_lane(void **state)
     case_end(&c);
 }
 
-/* Inputs, outputs and scratch of random sizes never overlap: each stage adds 1 to each byte and fills its
- * scratch memory with junk before and after. Every other chain has less scratch memory than it may need:
- * there the one grant of the oversize lane may turn out too small. */
+/* Inputs, outputs and scratch of random sizes never overlap: each stage adds 1 to each byte and
+ * fills its scratch memory with junk before and after. Every other chain has less scratch memory
+ * than it may need: there the one grant of the oversize lane may turn out too small. */
 static void random_chains(void **state)
 {
     uint64_t seed = 1;
@@ -378,7 +386,8 @@ static void random_chains(void **state)
     assert_true(complete > 400);
 }
 
-/* ------------------------------------------------------------------------------------ statuses -- */
+/* ------------------------------------------------------------------------------------ statuses --
+ */
 
 static int explain_run(struct lsio_call *call)
 {
@@ -463,7 +472,8 @@ static void misuse(void **state)
     }
 }
 
-/* ------------------------------------------------------------------------- create, state, destroy -- */
+/* ------------------------------------------------------------------------- create, state, destroy
+ * -- */
 
 static int state_count, destroyed, refuse_init;
 
@@ -555,11 +565,12 @@ static void create_checks(void **state)
     assert_int_equal(chain_create(NULL, 1, stages, 1, &chain), -EINVAL);
     assert_ptr_equal(chain, (void *)(uintptr_t)1);
     memset(longer, 0, sizeof(longer));
-    longer[0].stage = longer[1].stage = stage_of(look_run, LSIO_STAGE_READS_ONLY, &(struct script){0});
+    longer[0].stage = longer[1].stage =
+        stage_of(look_run, LSIO_STAGE_READS_ONLY, &(struct script){0});
     longer[0].stage.struct_bytes = longer[1].stage.struct_bytes = sizeof(longer[0]);
     longer[1].stage.flags = LSIO_STAGE_WRITES;
-    assert_int_equal(chain_create((struct lsio_context *)(void *)input, 3, &longer[0].stage, 2, &chain),
-                     0);
+    assert_int_equal(
+        chain_create((struct lsio_context *)(void *)input, 3, &longer[0].stage, 2, &chain), 0);
     assert_ptr_equal(chain_context(chain), input);
     assert_false(chain_reads_into_dst(chain));
     chain_destroy(chain);
@@ -569,12 +580,18 @@ static void create_checks(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(without_a_chain),      cmocka_unit_test(bytes_already_in_dst_stay),
-        cmocka_unit_test(last_writer_gets_dst), cmocka_unit_test(slice_behind_the_writer),
-        cmocka_unit_test(writer_that_does_not_write), cmocka_unit_test(allocated_results),
-        cmocka_unit_test(place_of_the_last_stage), cmocka_unit_test(oversize_lane),
-        cmocka_unit_test(random_chains),        cmocka_unit_test(statuses),
-        cmocka_unit_test(misuse),               cmocka_unit_test(state_per_worker),
+        cmocka_unit_test(without_a_chain),
+        cmocka_unit_test(bytes_already_in_dst_stay),
+        cmocka_unit_test(last_writer_gets_dst),
+        cmocka_unit_test(slice_behind_the_writer),
+        cmocka_unit_test(writer_that_does_not_write),
+        cmocka_unit_test(allocated_results),
+        cmocka_unit_test(place_of_the_last_stage),
+        cmocka_unit_test(oversize_lane),
+        cmocka_unit_test(random_chains),
+        cmocka_unit_test(statuses),
+        cmocka_unit_test(misuse),
+        cmocka_unit_test(state_per_worker),
         cmocka_unit_test(create_checks),
     };
 

@@ -62,6 +62,9 @@ static void whole_file_needs_no_descriptor(void **state)
     assert_int_equal(rig_ops_done(f->rig, LOOP_OPEN), 1);
     assert_int_equal(rig_ops_done(f->rig, LOOP_READ), 2);
     assert_int_equal(atomic_load(&object.plan.size), 5000);
+    /* a ring must not take its reads for ones that never wait */
+    int fd = ((struct local_file *)atomic_load(&object.handle))->fd;
+    assert_int_equal(fcntl(fd, F_GETFL) & O_NONBLOCK, 0);
     driver_local.finish_object(&object);
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* CRC-32C: known sums, all lengths and alignments against the definition, and the stage's three places. */
+/* CRC-32C: known sums, all lengths and alignments against the definition, and the stage's three
+ * places. */
 #include "stage_case.h"
 
 #include <errno.h>
@@ -42,7 +43,8 @@ static void all_lengths(void **state)
     for (size_t i = 0; i < size; i++)
         block[i] = (uint8_t)case_random(&seed);
     for (size_t n = 0; n < 3000; n++) {
-        const uint8_t *from = block + size - n - n % 9; /* all alignments; often to the block's end */
+        const uint8_t *from =
+            block + size - n - n % 9; /* all alignments; often to the block's end */
         assert_int_equal(lsio_crc32c((uint32_t)n, from, n), crc_slow((uint32_t)n, from, n));
     }
     for (int i = 0; i < 60; i++) {

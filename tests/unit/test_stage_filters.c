@@ -9,9 +9,10 @@ static uint8_t input[40000];
 
 static void unshuffle_all_sizes(void **state)
 {
-    static const uint32_t typesizes[] = {1, 2, 3, 4, 5, 6, 7, 8, 12, 15, 16, 17, 24, 63, 64, 65, 255, 1000};
-    static const uint32_t lengths[] = {0, 1, 2, 7, 15, 16, 31, 32, 33, 63, 64, 127, 128, 129, 511, 512, 513,
-                                       1000, 4096, 20001, 39999};
+    static const uint32_t typesizes[] = {1,  2,  3,  4,  5,  6,  7,  8,   12,
+                                         15, 16, 17, 24, 63, 64, 65, 255, 1000};
+    static const uint32_t lengths[] = {0,   1,   2,   7,   15,  16,  31,   32,   33,    63,   64,
+                                       127, 128, 129, 511, 512, 513, 1000, 4096, 20001, 39999};
     uint8_t *expected = malloc(sizeof(input));
 
     (void)state;

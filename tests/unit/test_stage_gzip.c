@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The gzip stage: the three framings as zlib writes them, several members, padding, lies, damage. */
+/* The gzip stage: the three framings as zlib writes them, several members, padding, lies, damage.
+ */
 #include "stage_case.h"
 
 #include <errno.h>
@@ -12,7 +13,8 @@
 
 static uint8_t plain[BYTES], packed[2 * BYTES];
 
-static void begin(struct stage_case *c, uint32_t framing, uint64_t expected_bytes, uint64_t max_bytes)
+static void begin(struct stage_case *c, uint32_t framing, uint64_t expected_bytes,
+                  uint64_t max_bytes)
 {
     struct lsio_gzip_options options = {sizeof(options), expected_bytes, max_bytes, framing, 0};
     struct lsio_stage stage;

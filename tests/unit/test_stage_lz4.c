@@ -13,7 +13,8 @@
 
 static uint8_t plain[BYTES], packed[2 * BYTES];
 
-static void begin(struct stage_case *c, uint32_t framing, uint64_t expected_bytes, uint64_t max_bytes)
+static void begin(struct stage_case *c, uint32_t framing, uint64_t expected_bytes,
+                  uint64_t max_bytes)
 {
     struct lsio_lz4_options options = {sizeof(options), expected_bytes, max_bytes, framing, 0};
     struct lsio_stage stage;
@@ -30,7 +31,8 @@ static void put_le32(uint8_t *to, uint32_t value)
 
 static size_t block(uint8_t *to, size_t bytes)
 {
-    int size = LZ4_compress_default((const char *)plain, (char *)to, (int)bytes, LZ4_compressBound(BYTES));
+    int size =
+        LZ4_compress_default((const char *)plain, (char *)to, (int)bytes, LZ4_compressBound(BYTES));
 
     assert_true(size > 0);
     return (size_t)size;

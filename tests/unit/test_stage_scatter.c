@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The scatter stage against a naive loop: random shapes, strides and boxes of rank 0 to 5; limits of the
- * chunk and of the array; the place hook. */
+/* The scatter stage against a naive loop: random shapes, strides and boxes of rank 0 to 5; limits
+ * of the chunk and of the array; the place hook. */
 #include "stage_case.h"
 
 #include <errno.h>
@@ -9,7 +9,8 @@
 
 struct geometry {
     uint32_t typesize, rank;
-    uint64_t shape[LSIO_SCATTER_RANK_MAX], start[LSIO_SCATTER_RANK_MAX], extent[LSIO_SCATTER_RANK_MAX];
+    uint64_t shape[LSIO_SCATTER_RANK_MAX], start[LSIO_SCATTER_RANK_MAX],
+        extent[LSIO_SCATTER_RANK_MAX];
     int64_t strides[LSIO_SCATTER_RANK_MAX];
     uint64_t chunk_bytes;
 };
@@ -21,7 +22,8 @@ struct user_data {
 
 static uint8_t input[ARRAY_BYTES];
 
-static struct lsio_scatter_options options_of(const struct geometry *g, void *array, uint32_t streaming)
+static struct lsio_scatter_options options_of(const struct geometry *g, void *array,
+                                              uint32_t streaming)
 {
     return (struct lsio_scatter_options){.struct_bytes = sizeof(struct lsio_scatter_options),
                                          .typesize = g->typesize,
@@ -42,8 +44,8 @@ static void begin(struct stage_case *c, const struct lsio_scatter_options *optio
     case_begin(c, &stage, 1, 0);
 }
 
-/* Shape, box, and strides of an array in which the dimensions lie in a random order, with random gaps,
- * some of them backwards. Returns where in the array the box's first element goes. */
+/* Shape, box, and strides of an array in which the dimensions lie in a random order, with random
+ * gaps, some of them backwards. Returns where in the array the box's first element goes. */
 static uint64_t geometry_draw(struct geometry *g, uint64_t *seed, uint32_t rank)
 {
     uint32_t order[LSIO_SCATTER_RANK_MAX];
@@ -237,11 +239,11 @@ static void wrong_options(void **state)
     struct lsio_stage stage;
 
     (void)state;
-#define WRONG(change)                                                                                  \
-    do {                                                                                               \
-        change;                                                                                        \
-        assert_int_equal(lsio_stage_scatter(&options, &stage), -EINVAL);                               \
-        options = options_of(&small, NULL, 0);                                                         \
+#define WRONG(change)                                                                              \
+    do {                                                                                           \
+        change;                                                                                    \
+        assert_int_equal(lsio_stage_scatter(&options, &stage), -EINVAL);                           \
+        options = options_of(&small, NULL, 0);                                                     \
     } while (0)
     WRONG(options.typesize = 0);
     WRONG(options.rank = 33);
@@ -273,8 +275,8 @@ static void empty_chunks(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(random_boxes),  cmocka_unit_test(boxes_that_reach_out),
-        cmocka_unit_test(place),         cmocka_unit_test(wrong_options),
+        cmocka_unit_test(random_boxes), cmocka_unit_test(boxes_that_reach_out),
+        cmocka_unit_test(place),        cmocka_unit_test(wrong_options),
         cmocka_unit_test(empty_chunks),
     };
     uint64_t seed = 4;

@@ -102,7 +102,8 @@ static void many_frames(void **state)
     assert_int_equal(case_decode(&c, packed, n, BYTES + 1, NULL), 0);
     case_expect(&c, plain, BYTES);
     assert_int_equal(case_decode(&c, packed, 13, 0, NULL), LSIO_E_CORRUPT);
-    assert_int_equal(case_decode(&c, "\x50\x2a\x4d\x18\0\0\0\0", 8, 0, NULL), 0); /* nothing to say */
+    assert_int_equal(case_decode(&c, "\x50\x2a\x4d\x18\0\0\0\0", 8, 0, NULL),
+                     0); /* nothing to say */
     assert_int_equal(c.out_bytes, 0);
     assert_int_equal(case_decode(&c, packed, 0, 0, NULL), LSIO_E_CORRUPT);
     case_end(&c);

@@ -11,6 +11,9 @@
  * An object whose size or etag the caller has stated, or of which this read is one part, must be
  * compared with the file, so it never goes the whole-file way. Neither do stores with direct = on.
  *
+ * While the worker's reads are there at once (env->warm), short ones are made by system calls on
+ * the worker itself, which cost less than the ring; what would wait takes the ring.
+ *
  * Once a held file is an object's handle, a read costs one acquire load, a few stores into the loop
  * operation, and the submit: no lock, no atomic write.
  *
@@ -306,9 +309,9 @@ static bool whole_try(struct driver_env *env, struct driver_read *read)
 /* The read's file is ready, and in use if it is counted. */
 static void read_file(struct driver_env *env, struct driver_read *read, struct local_file *file)
 {
+    /* A probe's answer, the size, was set when the file became the object's. */
     if (read->kind == DRIVER_PROBE || read->bytes == 0)
-        local_read_finish(env, read, 0,
-                          NULL); /* the size was set when the file became the object's */
+        local_read_finish(env, read, 0, NULL);
     else
         read_begin(env, read, file);
 }
