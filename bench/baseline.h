@@ -10,7 +10,7 @@
 
 #include "bench.h"
 
-/* --------------------------------------------------------------- baseline_uring.c: bare loop -- */
+/* ------------------------------------------------------------- baseline_uring.c: bare loop -- */
 
 /* One read. */
 struct bare_item {
@@ -50,7 +50,7 @@ void bare_loop_tune(struct bench_pool *pool, struct bare_config *config,
                     const struct bare_item *items, size_t count, enum bench_metric metric,
                     bool direct);
 
-/* --------------------------------------------------------------------------- baseline_fio.c -- */
+/* -------------------------------------------------------------------------- baseline_fio.c -- */
 
 struct fio_config {
     const char *dir;
@@ -63,7 +63,7 @@ double fio_run(const struct fio_config *config, double seconds, double *cpu_s_pe
 /* Finds the best depth and number of jobs. */
 void fio_tune(struct fio_config *config);
 
-/* -------------------------------------------------------------------------- baseline_small.c -- */
+/* ------------------------------------------------------------------------ baseline_small.c -- */
 
 /* Reads whole small files by openat, pread and close on the pool's threads; the sums get a word of
  * each. */
@@ -79,7 +79,7 @@ void small_drop(struct bench_pool *pool, const struct small_set *set);
 /* Reads all and checks a sample to be cached. */
 void small_warm(struct bench_pool *pool, const struct small_set *set);
 
-/* ------------------------------------------------------------------------- baseline_passes.c -- */
+/* ----------------------------------------------------------------------- baseline_passes.c -- */
 
 /* Chunks of big-endian 32-bit words with a crc32c behind each. */
 struct passes_item {
@@ -114,7 +114,7 @@ uint64_t kernel_sum4(const void *bytes, size_t length);          /* of 32-bit wo
 void kernel_scatter_rows(uint8_t *out, uint64_t out_stride, const uint8_t *in, uint64_t row_bytes,
                          uint64_t rows);
 
-/* --------------------------------------------------------------------------- baseline_era5.c -- */
+/* ------------------------------------------------------------------------- baseline_era5.c -- */
 
 /* One file per chunk, blosc-compressed, decoded into its place of one array of float32. */
 struct decode_item {

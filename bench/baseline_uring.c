@@ -220,7 +220,7 @@ bool bare_loop_registered(const struct bare_loop *loop)
 
 #endif
 
-/* --------------------------------------------------------------------------------- tuning -- */
+/* ---------------------------------------------------------------------------------- tuning -- */
 
 struct tuning {
     unsigned depth, wait;

@@ -25,7 +25,7 @@
 #define BENCH_PAGE        4096u
 #define BENCH_THREADS_MAX 256u
 
-/* ----------------------------------------------------------------------- program, numbers -- */
+/* ------------------------------------------------------------------------ program, numbers -- */
 
 struct bench_options {
     const char *dir;  /* where data files are kept */
@@ -49,7 +49,7 @@ uint64_t bench_random(uint64_t *state); /* splitmix64 */
 void bench_shuffle(void *items, size_t count, size_t item_bytes, uint64_t seed);
 uint64_t bench_hash(const void *bytes, size_t length, uint64_t seed);
 
-/* -------------------------------------------------------------------------------- memory -- */
+/* ---------------------------------------------------------------------------------- memory -- */
 
 /* Anonymous memory aligned to 2 MiB, in huge pages if the kernel has them, each page touched. Both
  * sides get theirs here, so that no side pays for first touch or for smaller pages. */
@@ -94,7 +94,7 @@ uint64_t bench_cached_pages(int fd, uint64_t bytes);
 #define BENCH_GRID_BYTES 41214400u
 void bench_grid_open(struct bench_files *files, const struct bench_options *options);
 
-/* ---------------------------------------------------------------------------- thread pool -- */
+/* ----------------------------------------------------------------------------- thread pool -- */
 
 /* Threads for baselines: made once, as a context's workers are, and reused by every run. */
 struct bench_pool;
@@ -127,7 +127,7 @@ static inline void bench_consume(struct bench_sums *sums, unsigned thread, const
 }
 uint64_t bench_sums_take(struct bench_sums *sums); /* the total; zeroes them */
 
-/* -------------------------------------------------------------------------------- runner -- */
+/* ---------------------------------------------------------------------------------- runner -- */
 
 struct bench_half {
     double amount; /* work done, in the unit of the report; set by the side */
@@ -193,7 +193,7 @@ void bench_expect_single(struct lsio_context *context, const struct lsio_stats *
 /* Objects for all files of a set. */
 struct lsio_object *bench_objects(struct lsio_store *store, const struct bench_files *files);
 
-/* ------------------------------------------------------------------------------- compare -- */
+/* --------------------------------------------------------------------------------- compare -- */
 
 struct bench_compare {
     const char *name;

@@ -146,7 +146,7 @@ static void data_make(const struct bench_options *options)
 
 #endif
 
-/* ---------------------------------------------------------------------------------- sides -- */
+/* ----------------------------------------------------------------------------------- sides -- */
 
 struct era5 {
     const struct shape *shape;

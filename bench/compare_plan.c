@@ -173,7 +173,7 @@ static void plan_print(const struct bench_options *options, const char *name, do
                 bench_median(figures->walk, figures->count));
 }
 
-/* ------------------------------------------------------------------- through the public API -- */
+/* ------------------------------------------------------------------ through the public API -- */
 
 #define API_LENGTH 64u
 
@@ -294,7 +294,7 @@ static void resident_peak_reset(void)
     close(fd);
 }
 
-/* ------------------------------------------------------------------------------- compares -- */
+/* -------------------------------------------------------------------------------- compares -- */
 
 static void plan_sorted(const struct bench_options *options)
 {

@@ -40,7 +40,7 @@ struct small {
     struct lsio_chunk *chunks;
 };
 
-/* ---------------------------------------------------------------------------------- files -- */
+/* ----------------------------------------------------------------------------------- files -- */
 
 static void small_make(const struct small *small)
 {
@@ -125,7 +125,7 @@ static void small_close(struct small *small)
     free(small->chunks);
 }
 
-/* ---------------------------------------------------------------------------------- sides -- */
+/* ----------------------------------------------------------------------------------- sides -- */
 
 static void side_done(struct small *small, unsigned rounds, const char *who,
                       struct bench_half *half)

@@ -78,7 +78,7 @@ static void warm_256k_dst(const struct bench_options *options)
     warm_run(options, &report, 256 * KIB, 264 * KIB, 3900, true);
 }
 
-/* ----------------------------------------------------------------------------------- tiny -- */
+/* ------------------------------------------------------------------------------------ tiny -- */
 
 /* One thread, one chunk per call, always into the same 4 KiB. */
 struct tiny {

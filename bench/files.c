@@ -24,7 +24,7 @@
 #define __NR_cachestat 451
 #endif
 
-/* --------------------------------------------------------------------------- making files -- */
+/* ---------------------------------------------------------------------------- making files -- */
 
 void bench_mkdirs(const char *path)
 {
@@ -184,7 +184,7 @@ void bench_grid_open(struct bench_files *files, const struct bench_options *opti
     bench_files_open(files, options->dir, "grid", BENCH_GRID_FILES, BENCH_GRID_BYTES, NULL, NULL);
 }
 
-/* -------------------------------------------------------------------------------- caching -- */
+/* --------------------------------------------------------------------------------- caching -- */
 
 static uint64_t mincore_pages(int fd, uint64_t bytes)
 {

@@ -168,7 +168,7 @@ void fused_lsio_run(void *state, unsigned rounds, struct bench_half *half)
     half->amount = lsio->fused->gib_per_round * rounds;
 }
 
-/* ------------------------------------------------------------------------ one pass per step -- */
+/* ----------------------------------------------------------------------- one pass per step -- */
 
 void fused_passes_open(struct fused_passes *passes, struct fused *fused, unsigned threads)
 {

@@ -73,7 +73,7 @@ void bench_run(struct bench_trial *trial)
     }
 }
 
-/* ------------------------------------------------------------------------------- printing -- */
+/* -------------------------------------------------------------------------------- printing -- */
 
 static double half_cost(const struct bench_half *half, enum bench_metric metric)
 {

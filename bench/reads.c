@@ -132,7 +132,7 @@ void reads_lsio_run(void *state, unsigned rounds, struct bench_half *half)
     }
 }
 
-/* ----------------------------------------------------------------------------- baseline's -- */
+/* ------------------------------------------------------------------------------ baseline's -- */
 
 static void bare_consume(void *user, unsigned thread, size_t item, uint8_t *bytes)
 {
@@ -202,7 +202,7 @@ void reads_bare_run(void *state, unsigned rounds, struct bench_half *half)
     }
 }
 
-/* ------------------------------------------------------------------------------- checking -- */
+/* -------------------------------------------------------------------------------- checking -- */
 
 /* What a round must add up to, from plain preads. */
 static uint64_t reads_expected(const struct reads *reads)

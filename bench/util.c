@@ -20,7 +20,7 @@
 #include <sys/resource.h>
 #include <time.h>
 
-/* ---------------------------------------------------------------------- program, numbers -- */
+/* ------------------------------------------------------------------------ program, numbers -- */
 
 _Noreturn void bench_die(const char *format, ...)
 {
@@ -120,7 +120,7 @@ uint64_t bench_hash(const void *bytes, size_t length, uint64_t seed)
     return h;
 }
 
-/* --------------------------------------------------------------------------------- memory -- */
+/* ---------------------------------------------------------------------------------- memory -- */
 
 #define HUGE_BYTES ((size_t)2 << 20)
 
@@ -157,7 +157,7 @@ void bench_free(void *memory, size_t bytes)
     }
 }
 
-/* ---------------------------------------------------------------------------- thread pool -- */
+/* ----------------------------------------------------------------------------- thread pool -- */
 
 struct bench_pool {
     pthread_mutex_t lock;

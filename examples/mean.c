@@ -74,7 +74,7 @@ static void finish_part(void *user, uint32_t worker, void *state)
     free(part);
 }
 
-/* ------------------------------------------------------------------------ what is to be read -- */
+/* ---------------------------------------------------------------------- what is to be read -- */
 
 struct listing {
     struct lsio_store *store;
@@ -161,7 +161,7 @@ static int read_moments(const char *folder, struct moments *whole)
     return status;
 }
 
-/* ----------------------------------------------------------------------------- data and main -- */
+/* --------------------------------------------------------------------------- data and main -- */
 
 /* File f holds f, f + 1/4, f + 2/4, f + 3/4, again and again, and one value that is none. */
 static int make_files(const char *folder)

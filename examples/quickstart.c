@@ -115,7 +115,7 @@ static float *place(const struct array *array, const uint64_t *at)
     return array->values + (at[0] * array->shape[1] + at[1]) * array->shape[2] + at[2];
 }
 
-/* ------------------------------------------------------------------------------ with LSIO -- */
+/* ------------------------------------------------------------------------------- with LSIO -- */
 
 /* One request for the whole array, made once. */
 struct reading {
@@ -213,7 +213,7 @@ static void report(struct lsio_context *context, int status)
                 error.text);
 }
 
-/* ---------------------------------------------------------------------------- the plain loop -- */
+/* -------------------------------------------------------------------------- the plain loop -- */
 
 struct plain {
     const struct array *array;
@@ -302,7 +302,7 @@ static int read_plain(const struct array *array, unsigned threads, double *secon
     return started == threads ? atomic_load(&plain.status) : -EAGAIN;
 }
 
-/* ------------------------------------------------------------------- what the writer says -- */
+/* -------------------------------------------------------------------- what the writer says -- */
 
 static uint32_t crc_table[8][256];
 
@@ -384,8 +384,8 @@ static double median(double *numbers, int count)
 }
 
 /* Runs both in turn, compares what each has read, and prints the medians. */
-static int compare_speeds(struct lsio_context *context, struct reading *reading, struct array *array,
-                          const char *folder)
+static int compare_speeds(struct lsio_context *context, struct reading *reading,
+                          struct array *array, const char *folder)
 {
     double lsio[PAIRS], plain[PAIRS], ratio[PAIRS], gib = (double)array->bytes / (1 << 30);
     unsigned threads = lsio_context_workers(context);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Design: the public functions. Each checks its arguments and where it was called from - in a forked
- * child, inside a callback - and forwards. Nothing is decided here.
+ * Design: the public functions. Each checks its arguments and where it was called from - in a
+ * forked child, inside a callback - and forwards. Nothing is decided here.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -42,7 +42,7 @@ static int check_alive(const struct lsio_context *context)
     return context_is_alive(context) ? 0 : LSIO_E_FORKED;
 }
 
-/* -------------------------------------------------------------------------------------- context -- */
+/* --------------------------------------------------------------------------------- context -- */
 
 int lsio_context_create(const struct lsio_config *config, struct lsio_context **out)
 {
@@ -92,10 +92,10 @@ int lsio_context_stats(struct lsio_context *context, struct lsio_stats *out)
     return out ? context_stats(context, out) : -EINVAL;
 }
 
-/* ---------------------------------------------------------------------------------------- store -- */
+/* ----------------------------------------------------------------------------------- store -- */
 
-int lsio_store_open(struct lsio_context *context, const char *url, const struct lsio_option *options,
-                    size_t option_count, struct lsio_store **out)
+int lsio_store_open(struct lsio_context *context, const char *url,
+                    const struct lsio_option *options, size_t option_count, struct lsio_store **out)
 {
     const struct driver_ops *driver;
     struct driver_open open = {.context = context,
@@ -201,7 +201,7 @@ int lsio_list(struct lsio_store *store, const char *prefix, char delimiter, lsio
                                : -EOPNOTSUPP;
 }
 
-/* ---------------------------------------------------------------------------------------- chain -- */
+/* ----------------------------------------------------------------------------------- chain -- */
 
 int lsio_chain_create(struct lsio_context *context, const struct lsio_stage *stages, size_t count,
                       struct lsio_chain **out)
@@ -260,7 +260,7 @@ void lsio_chain_destroy(struct lsio_chain *chain)
     chain_destroy(chain);
 }
 
-/* ---------------------------------------------------------------------------------------- batch -- */
+/* ----------------------------------------------------------------------------------- batch -- */
 
 int lsio_read_batch(struct lsio_context *context, const struct lsio_request *request)
 {
@@ -280,11 +280,12 @@ int lsio_read_batch(struct lsio_context *context, const struct lsio_request *req
     return status;
 }
 
-int lsio_read(struct lsio_context *context, struct lsio_store *store, const char *key, int64_t offset,
-              uint64_t length, void *dst, uint64_t dst_bytes, uint64_t *bytes)
+int lsio_read(struct lsio_context *context, struct lsio_store *store, const char *key,
+              int64_t offset, uint64_t length, void *dst, uint64_t dst_bytes, uint64_t *bytes)
 {
     struct lsio_object object = {.store = store, .key = key, .size = LSIO_SIZE_UNKNOWN};
-    struct lsio_chunk chunk = {.offset = offset, .length = length, .dst = dst, .dst_bytes = dst_bytes};
+    struct lsio_chunk chunk = {
+        .offset = offset, .length = length, .dst = dst, .dst_bytes = dst_bytes};
     struct lsio_result result = {0};
     struct lsio_request request = {.struct_bytes = sizeof(request),
                                    .objects = &object,
@@ -399,7 +400,8 @@ int lsio_batch_error(struct lsio_batch *batch, uint64_t index, struct lsio_error
 
 uint64_t lsio_batch_status_count(struct lsio_batch *batch, int status)
 {
-    return batch && context_is_alive(batch->context) ? record_status_count(&batch->record, status) : 0;
+    return batch && context_is_alive(batch->context) ? record_status_count(&batch->record, status)
+                                                     : 0;
 }
 
 int lsio_batch_object(struct lsio_batch *batch, size_t index, struct lsio_object_info *out)
@@ -432,7 +434,7 @@ void lsio_result_free(void *data)
     free(data);
 }
 
-/* --------------------------------------------------------------------------------- stat, explain -- */
+/* --------------------------------------------------------------------------- stat, explain -- */
 
 int lsio_stat_batch(struct lsio_context *context, const struct lsio_object *objects, size_t count,
                     struct lsio_object_info *infos, size_t info_bytes, int *statuses)

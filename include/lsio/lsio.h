@@ -85,7 +85,12 @@ LSIO_API const char *lsio_status_text(int status);
 
 /* --------------------------------------------------------------------------------- context -- */
 
-enum lsio_log_level { LSIO_LOG_ERROR = 1, LSIO_LOG_WARN = 2, LSIO_LOG_INFO = 3, LSIO_LOG_DEBUG = 4 };
+enum lsio_log_level {
+    LSIO_LOG_ERROR = 1,
+    LSIO_LOG_WARN = 2,
+    LSIO_LOG_INFO = 3,
+    LSIO_LOG_DEBUG = 4
+};
 
 /* Receives one line, without newline. `text` is borrowed for the call. Must not call LSIO.
  * Threads: any thread that calls LSIO, and workers; LSIO does not serialize the calls. */
@@ -110,7 +115,7 @@ struct lsio_config {
     size_t struct_bytes;
     uint32_t workers;            /* threads; 0: one per CPU allowed by affinity and cgroup quota */
     uint32_t flags;              /* enum lsio_context_flags */
-    uint64_t memory_bytes_max;   /* hard budget for data in flight; 0: min(256 MiB, 1/8 of memory) */
+    uint64_t memory_bytes_max; /* hard budget for data in flight; 0: min(256 MiB, 1/8 of memory) */
     uint64_t scratch_bytes_max;  /* per worker, for chains; 0: 8 MiB, less in a small budget */
     uint64_t cache_bytes;        /* page cache a batch may count on before `direct=auto` reads cold
                                     files past the cache; 0: a quarter of the available memory */
@@ -122,21 +127,21 @@ struct lsio_config {
 };
 
 /*
- * Creates a context: its worker threads, their rings and their registered memory. Creating one costs
- * milliseconds; a process should hold one for long. `config` is copied; NULL means all defaults.
- * Returns -EINVAL for a config that makes no sense, -ENOMEM, -EAGAIN if no thread could be created.
- * A loop that was named but cannot run is -ENOSYS; one chosen by default falls back, says why in the
- * log and in the statistics. The environment variable LSIO_LOOP names a loop when `loop` is NULL.
- * Threads: any.
+ * Creates a context: its worker threads, their rings and their registered memory. Creating one
+ * costs milliseconds; a process should hold one for long. `config` is copied; NULL means all
+ * defaults. Returns -EINVAL for a config that makes no sense, -ENOMEM, -EAGAIN if no thread could
+ * be created. A loop that was named but cannot run is -ENOSYS; one chosen by default falls back,
+ * says why in the log and in the statistics. The environment variable LSIO_LOOP names a loop when
+ * `loop` is NULL. Threads: any.
  */
 LSIO_API int lsio_context_create(const struct lsio_config *config, struct lsio_context **out);
 
 /*
  * Cancels what is in flight, waits until the kernel has let go of all memory, joins the threads and
  * frees the context with all its stores and chains that are still open. NULL is allowed. If the
- * kernel does not give buffers back within 30 s, returns -ETIMEDOUT and leaks them, for it may still
- * write to them. LSIO_E_RECURSIVE from a callback. Threads: any; no other call on the context may be
- * running or follow.
+ * kernel does not give buffers back within 30 s, returns -ETIMEDOUT and leaks them, for it may
+ * still write to them. LSIO_E_RECURSIVE from a callback. Threads: any; no other call on the context
+ * may be running or follow.
  */
 LSIO_API int lsio_context_destroy(struct lsio_context *context);
 
@@ -191,7 +196,7 @@ LSIO_API int lsio_memory_put(struct lsio_store *store, const char *key, const vo
 /* Removes an object from a memory:// store; -ENOENT if there is none. Threads: any. */
 LSIO_API int lsio_memory_remove(struct lsio_store *store, const char *key);
 
-/* ----------------------------------------------------------------------- objects and chunks -- */
+/* ---------------------------------------------------------------------- objects and chunks -- */
 
 #define LSIO_SIZE_UNKNOWN UINT64_MAX
 
@@ -217,7 +222,7 @@ enum lsio_chunk_flags {
  *
  *   offset >= 0, length     the bytes [offset, offset + length)
  *   offset >= 0, TO_END     from offset to the end; exactly at the end: 0 bytes
- *   offset <  0, length     begins -offset bytes before the end; -EINVAL if it reaches beyond the end
+ *   offset <  0, length     begins -offset bytes before the end; -EINVAL if length > -offset
  *   offset <  0, TO_END     the last -offset bytes; the whole object if it is shorter
  *   0, TO_END               the whole object
  *   length 0                an empty read: succeeds, touches nothing
@@ -262,10 +267,10 @@ struct lsio_result {
  *   nothing                              the same bytes go on to the next stage
  *   lsio_call_pass(call, ptr, n)         a slice of the input goes on (strip a checksum)
  *   lsio_call_out + lsio_call_commit     new bytes go on (decompress)
- * and returns 0, or a negative status, which ends the chain. A status of enum lsio_status stands as it
- * is; any other code becomes LSIO_E_CALLBACK, with the code in the error's detail.
- * Input is shared and must not be written. Stages run on workers, many at once, and may submit and
- * cancel batches, but never block on LSIO.
+ * and returns 0, or a negative status, which ends the chain. A status of enum lsio_status stands as
+ * it is; any other code becomes LSIO_E_CALLBACK, with the code in the error's detail. Input is
+ * shared and must not be written. Stages run on workers, many at once, and may submit and cancel
+ * batches, but never block on LSIO.
  */
 typedef int lsio_stage_fn(struct lsio_call *call);
 
@@ -286,9 +291,9 @@ struct lsio_stage {
     int (*init)(void *user, uint32_t worker, void **state);
     /* Ends that state; runs in lsio_chain_destroy. */
     void (*finish)(void *user, uint32_t worker, void *state);
-    /* For a last stage that copies its input somewhere (scatter): where `bytes` bytes of input would
-     * be copied to unchanged and in one piece, or NULL. The stage before writes there directly, and
-     * run() finds call->in there. */
+    /* For a last stage that copies its input somewhere (scatter): where `bytes` bytes of input
+     * would be copied to unchanged and in one piece, or NULL. The stage before writes there
+     * directly, and run() finds call->in there. */
     void *(*place)(const struct lsio_call *call, uint64_t bytes);
     /* Frees user when the chain ends; NULL: nothing to free. */
     void (*destroy)(void *user);
@@ -308,15 +313,16 @@ struct lsio_call {
     struct lsio_batch *batch; /* for lsio_batch_add and _cancel; NULL in a tiny inline read */
 };
 
-/* Room for `bytes` bytes of output. The last WRITES stage of a chain gets the chunk's dst. Content is
- * undefined. Returns LSIO_E_NO_SPACE, LSIO_E_BUDGET or -ENOMEM; the stage should return that at once.
- * At most one call per stage and chunk. Threads: inside a stage. */
+/* Room for `bytes` bytes of output. The last WRITES stage of a chain gets the chunk's dst. Content
+ * is undefined. Returns LSIO_E_NO_SPACE, LSIO_E_BUDGET or -ENOMEM; the stage should return that at
+ * once. At most one call per stage and chunk. Threads: inside a stage. */
 LSIO_API int lsio_call_out(struct lsio_call *call, uint64_t bytes, void **out);
 /* The first `used` bytes of the room are the output. */
 LSIO_API int lsio_call_commit(struct lsio_call *call, uint64_t used);
 /* A slice of call->in is the output; -EINVAL if [ptr, ptr + bytes) is not inside. */
 LSIO_API int lsio_call_pass(struct lsio_call *call, const void *ptr, uint64_t bytes);
-/* Temporary memory for this call, 64-byte aligned, gone when the stage returns; -ENOMEM, LSIO_E_BUDGET. */
+/* Temporary memory for this call, 64-byte aligned, gone when the stage returns; -ENOMEM,
+ * LSIO_E_BUDGET. */
 LSIO_API int lsio_call_scratch(struct lsio_call *call, uint64_t bytes, void **out);
 /* Returns `status`, and keeps the printf-style sentence for lsio_batch_error(). */
 LSIO_API int lsio_call_fail(struct lsio_call *call, int status, const char *format, ...)
@@ -336,7 +342,7 @@ LSIO_API int lsio_chain_create(struct lsio_context *context, const struct lsio_s
 /* Runs finish and destroy of each stage. NULL is allowed. Threads: any, with no batch using it. */
 LSIO_API void lsio_chain_destroy(struct lsio_chain *chain);
 
-/* ----------------------------------------------------------------------------- request, batch -- */
+/* -------------------------------------------------------------------------- request, batch -- */
 
 enum lsio_request_flags {
     LSIO_BORROW = 1u << 0,   /* submit: objects, keys and chunks stay valid until on_done returned,
@@ -347,8 +353,8 @@ enum lsio_request_flags {
 /* A chunk is complete. `result` is borrowed for the call. Threads: worker, many at once. */
 typedef void lsio_chunk_fn(struct lsio_batch *batch, uint64_t index,
                            const struct lsio_result *result, void *data);
-/* All chunks are complete; `status` is 0 or that of the failing chunk of lowest index known. Threads:
- * worker. The batch may be destroyed here. */
+/* All chunks are complete; `status` is 0 or that of the failing chunk of lowest index known.
+ * Threads: worker. The batch may be destroyed here. */
 typedef void lsio_done_fn(struct lsio_batch *batch, int status, void *data);
 
 struct lsio_request {
@@ -385,9 +391,10 @@ LSIO_API int lsio_read(struct lsio_context *context, struct lsio_store *store, c
                        uint64_t *bytes);
 
 /*
- * The same without waiting. All or nothing: on failure nothing was started; after 0, each failure is
- * per chunk and each chunk completes exactly once. Objects, keys and chunks are copied unless
- * LSIO_BORROW is set. The batch is the caller's, to destroy. Never blocks. Threads: any, callbacks too.
+ * The same without waiting. All or nothing: on failure nothing was started; after 0, each failure
+ * is per chunk and each chunk completes exactly once. Objects, keys and chunks are copied unless
+ * LSIO_BORROW is set. The batch is the caller's, to destroy. Never blocks. Threads: any, callbacks
+ * too.
  */
 LSIO_API int lsio_submit_batch(struct lsio_context *context, const struct lsio_request *request,
                                struct lsio_batch **out);
@@ -462,7 +469,8 @@ LSIO_API int lsio_batch_object(struct lsio_batch *batch, size_t object,
                                struct lsio_object_info *out);
 
 /* Cancels, waits for the kernel and for running callbacks, frees the batch and what it allocated.
- * From a callback: cancels, and frees after on_done. NULL is allowed. Threads: any; the last call. */
+ * From a callback: cancels, and frees after on_done. NULL is allowed. Threads: any; the last
+ * call. */
 LSIO_API int lsio_batch_destroy(struct lsio_batch *batch);
 
 /* Takes over what a chunk with LSIO_CHUNK_ALLOC got: from then on free it with lsio_result_free().
@@ -470,11 +478,11 @@ LSIO_API int lsio_batch_destroy(struct lsio_batch *batch);
 LSIO_API void *lsio_result_take(struct lsio_batch *batch, struct lsio_result *result);
 LSIO_API void lsio_result_free(void *data);
 
-/* ------------------------------------------------------------------------ stat, list, explain -- */
+/* --------------------------------------------------------------------- stat, list, explain -- */
 
-/* Sizes, times and validators of many objects. infos[i] and statuses[i] belong to objects[i]; `infos`
- * has stride info_bytes (0: its size). Returns 0 or the first failing object's status. Blocks.
- * Threads: any; not from callbacks. */
+/* Sizes, times and validators of many objects. infos[i] and statuses[i] belong to objects[i];
+ * `infos` has stride info_bytes (0: its size). Returns 0 or the first failing object's status.
+ * Blocks. Threads: any; not from callbacks. */
 LSIO_API int lsio_stat_batch(struct lsio_context *context, const struct lsio_object *objects,
                              size_t count, struct lsio_object_info *infos, size_t info_bytes,
                              int *statuses);
@@ -491,8 +499,8 @@ struct lsio_list_entry {
 typedef int lsio_list_fn(const struct lsio_list_entry *entries, size_t count, void *data);
 
 /* Lists the objects whose key begins with `prefix` ("" for all; else it ends in '/'), in bytewise
- * order. With delimiter '/', names below further slashes are folded into prefixes; with 0 the listing
- * is recursive. Blocks. Threads: any; the callback runs on the calling thread. */
+ * order. With delimiter '/', names below further slashes are folded into prefixes; with 0 the
+ * listing is recursive. Blocks. Threads: any; the callback runs on the calling thread. */
 LSIO_API int lsio_list(struct lsio_store *store, const char *prefix, char delimiter,
                        lsio_list_fn *on_page, void *data);
 
@@ -504,7 +512,7 @@ enum lsio_explain_format { LSIO_EXPLAIN_TEXT = 0, LSIO_EXPLAIN_JSON = 1 };
 LSIO_API int lsio_explain_batch(struct lsio_context *context, const struct lsio_request *request,
                                 int format, char **out);
 
-/* ------------------------------------------------------------------------------- statistics -- */
+/* ------------------------------------------------------------------------------ statistics -- */
 
 struct lsio_stats {
     size_t struct_bytes;

@@ -50,7 +50,7 @@
 extern "C" {
 #endif
 
-/* --------------------------------------------------------------------------------- checksums -- */
+/* ------------------------------------------------------------------------------- checksums -- */
 
 /* The CRC-32C (Castagnoli, polynomial 0x1EDC6F41 reflected, RFC 3720 appendix B.4) of what `crc`
  * covers followed by `bytes`; crc is 0 to begin with. "123456789" gives 0xe3069283.
@@ -74,7 +74,7 @@ struct lsio_crc32c_options {
  * lies in the chunk. Nothing is copied. NULL: trailing. */
 LSIO_API int lsio_stage_crc32c(const struct lsio_crc32c_options *options, struct lsio_stage *out);
 
-/* ------------------------------------------------------------------------------------ codecs -- */
+/* ---------------------------------------------------------------------------------- codecs -- */
 
 struct lsio_zstd_options {
     size_t struct_bytes;
@@ -135,7 +135,7 @@ struct lsio_blosc_options {
  * allocates per chunk. NULL: all defaults. */
 LSIO_API int lsio_stage_blosc(const struct lsio_blosc_options *options, struct lsio_stage *out);
 
-/* ----------------------------------------------------------------------------------- filters -- */
+/* --------------------------------------------------------------------------------- filters -- */
 
 struct lsio_shuffle_options {
     size_t struct_bytes;
@@ -158,7 +158,7 @@ struct lsio_byteswap_options {
 LSIO_API int lsio_stage_byteswap(const struct lsio_byteswap_options *options,
                                  struct lsio_stage *out);
 
-/* ----------------------------------------------------------------------------------- scatter -- */
+/* --------------------------------------------------------------------------------- scatter -- */
 
 #define LSIO_SCATTER_RANK_MAX 32
 

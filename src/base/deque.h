@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * deque.h - bounded work-stealing deque: the owner pushes and pops at the bottom, thieves take from the
- * top. Algorithm: Chase and Lev, "Dynamic circular work-stealing deque" (SPAA 2005), with the memory
- * orders of Le, Pop, Cohen and Zappa Nardelli, "Correct and efficient work-stealing for weak memory
- * models" (PPoPP 2013), but without growth: the capacity is that of the owner's operations.
+ * deque.h - bounded work-stealing deque: the owner pushes and pops at the bottom, thieves take from
+ * the top. Algorithm: Chase and Lev, "Dynamic circular work-stealing deque" (SPAA 2005), with the
+ * memory orders of Le, Pop, Cohen and Zappa Nardelli, "Correct and efficient work-stealing for weak
+ * memory models" (PPoPP 2013), but without growth: the capacity is that of the owner's operations.
  *
- * ThreadSanitizer does not model fences, so the fences are spelled as seq_cst accesses of `bottom` and
- * `top`, which cost the same on x86-64 (one locked instruction per pop).
+ * ThreadSanitizer does not model fences, so the fences are spelled as seq_cst accesses of `bottom`
+ * and `top`, which cost the same on x86-64 (one locked instruction per pop).
  */
 #ifndef LSIO_BASE_DEQUE_H
 #define LSIO_BASE_DEQUE_H
@@ -75,7 +75,8 @@ static inline int64_t deque_count(const struct deque *deque)
     return bottom > top ? bottom - top : 0;
 }
 
-/* A thief: the oldest item, if the owner has at least `at_least`; NULL if not, or on a lost race. */
+/* A thief: the oldest item, if the owner has at least `at_least`; NULL if not, or on a lost
+ * race. */
 static inline void *deque_steal(struct deque *deque, int64_t at_least)
 {
     int64_t top = atomic_load_explicit(&deque->top, memory_order_seq_cst);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * queue.h - intrusive multi-producer, single-consumer stack of messages: how one thread asks another
- * worker to do something. push() from any thread; take_all() by the owner, oldest first.
+ * queue.h - intrusive multi-producer, single-consumer stack of messages: how one thread asks
+ * another worker to do something. push() from any thread; take_all() by the owner, oldest first.
  */
 #ifndef LSIO_BASE_QUEUE_H
 #define LSIO_BASE_QUEUE_H

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Design: a page allocator over at most 1024 pages. A freed block goes onto the list of its exact size,
- * newest first: the common case, equal sizes again and again, is a pop and a push. Only when no list
- * has the size and the bitmap has no room are the lists emptied into the bitmap, which merges
- * neighbours. Pages are touched at creation by registration, or by the first read.
+ * Design: a page allocator over at most 1024 pages. A freed block goes onto the list of its exact
+ * size, newest first: the common case, equal sizes again and again, is a pop and a push. Only when
+ * no list has the size and the bitmap has no room are the lists emptied into the bitmap, which
+ * merges neighbours. Pages are touched at creation by registration, or by the first read.
  */
 #include "buffer/pool.h"
 

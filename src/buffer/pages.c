@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Design: the system aligns mappings to small pages, so a large one is made longer by a huge page and
- * its ends are cut off again. Whether huge pages are really given is the kernel's decision; nothing
- * depends on it. Threads: any.
+ * Design: the system aligns mappings to small pages, so a large one is made longer by a huge page
+ * and its ends are cut off again. Whether huge pages are really given is the kernel's decision;
+ * nothing depends on it. Threads: any.
  */
 #define _GNU_SOURCE
 #include "buffer/pages.h"
@@ -12,8 +12,8 @@
 
 static void *map(uint64_t bytes)
 {
-    void *addr =
-        mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    void *addr = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
     return addr == MAP_FAILED ? NULL : addr;
 }

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Design: large buffers are whole mappings. Sizes are rounded up to eighths of a power of two (at most
- * 12.5 % waste), so that a handful of sizes recur and idle mappings fit again. The budget counts the
- * rounded bytes, mapped whether idle or used, so memory never exceeds it; when a request does not fit
- * beside idle mappings of other sizes, those are unmapped, oldest first. Bookkeeping of an idle block
- * lies in the block itself: pages that are touched anyway.
+ * Design: large buffers are whole mappings. Sizes are rounded up to eighths of a power of two (at
+ * most 12.5 % waste), so that a handful of sizes recur and idle mappings fit again. The budget
+ * counts the rounded bytes, mapped whether idle or used, so memory never exceeds it; when a request
+ * does not fit beside idle mappings of other sizes, those are unmapped, oldest first. Bookkeeping
+ * of an idle block lies in the block itself: pages that are touched anyway.
  */
 #include "buffer/pool.h"
 

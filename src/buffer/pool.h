@@ -2,11 +2,11 @@
 /*
  * pool.h - where read data lives: one hard budget, cut into an arena per worker and a shared pool.
  *
- * An arena is one small mapping that its worker alone uses; the worker may register it with its ring.
- * Freed blocks are handed out again newest first, so the same few hot pages are used over and over.
- * The shared pool serves what does not fit an arena; its mappings are kept for reuse and given back to
- * the system only to make room for other sizes. Both hand out 4096-aligned memory and never block: no
- * memory means that the caller does not start its read.
+ * An arena is one small mapping that its worker alone uses; the worker may register it with its
+ * ring. Freed blocks are handed out again newest first, so the same few hot pages are used over and
+ * over. The shared pool serves what does not fit an arena; its mappings are kept for reuse and
+ * given back to the system only to make room for other sizes. Both hand out 4096-aligned memory and
+ * never block: no memory means that the caller does not start its read.
  *
  * Threads: arena: its worker. Shared pool: any (one lock, taken for large buffers only).
  */
@@ -60,7 +60,8 @@ struct pool {
 
 int pool_init(struct pool *pool, uint64_t bytes_max);
 void pool_finish(struct pool *pool, bool forked);
-/* NULL if the budget does not allow it now; *hopeless: the system has no memory, waiting is no use. */
+/* NULL if the budget does not allow it now; *hopeless: the system has no memory, waiting is no
+ * use. */
 void *pool_get(struct pool *pool, uint64_t bytes, bool *hopeless);
 void pool_put(struct pool *pool, void *addr, uint64_t bytes);
 /* What a request of `bytes` is charged. */

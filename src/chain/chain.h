@@ -8,8 +8,9 @@
  * allocates nothing once warm, except for LSIO_CHUNK_ALLOC results.
  *
  * Scratch: one region of scratch_bytes per worker. At most one stage's input, its output and its
- * lsio_call_scratch() memory live at a time, so outputs alternate between the region's two ends and the
- * most recently used memory is used again first. What does not fit goes through the oversize lane.
+ * lsio_call_scratch() memory live at a time, so outputs alternate between the region's two ends and
+ * the most recently used memory is used again first. What does not fit goes through the oversize
+ * lane.
  *
  * Threads: chain_run() on one env from one thread at a time; a chain on many envs at once.
  */
@@ -56,8 +57,8 @@ struct chain_outcome {
     char text[192];   /* why, when status < 0; only then written (text[0] = 0 if there is none) */
 };
 
-/* True if the chunk's raw bytes may be read straight into its dst and the chain run over them there:
- * no stage writes or slices. A NULL chain qualifies. */
+/* True if the chunk's raw bytes may be read straight into its dst and the chain run over them
+ * there: no stage writes or slices. A NULL chain qualifies. */
 bool chain_reads_into_dst(const struct lsio_chain *chain);
 
 /* Runs `chain` (NULL: none) over the job's bytes and delivers: into dst, into allocated memory, or

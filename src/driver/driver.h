@@ -2,14 +2,15 @@
 /*
  * driver.h - what a kind of storage is to the engine.
  *
- * A driver turns `read these bytes of this object` into loop operations and reports once per read. It
- * runs on the worker that claimed the read, through that worker's driver_env; it owns no thread and
- * never blocks there. Store-wide calls (open, close, list) run on the caller's thread and may block.
+ * A driver turns `read these bytes of this object` into loop operations and reports once per read.
+ * It runs on the worker that claimed the read, through that worker's driver_env; it owns no thread
+ * and never blocks there. Store-wide calls (open, close, list) run on the caller's thread and may
+ * block.
  *
  *   engine                       driver
  *   read(env, read)        ->    submits loop operations; their done() functions run on this worker
- *   env->complete(read)    <-    exactly once per read, from inside read() or any time later, on the
- *                                same worker. The engine only queues it there: no re-entry.
+ *   env->complete(read)    <-    exactly once per read, from inside read() or later, on the same
+ *                                worker. The engine only queues it there: no re-entry.
  */
 #ifndef LSIO_DRIVER_DRIVER_H
 #define LSIO_DRIVER_DRIVER_H
@@ -40,7 +41,8 @@ struct lsio_store {
     uint32_t ordinal;        /* unique in the context */
 };
 
-/* One worker, as drivers see it; embedded in the engine's worker. Owner-thread only, but for post(). */
+/* One worker, as drivers see it; embedded in the engine's worker. Owner-thread only, but for
+ * post(). */
 struct driver_env {
     uint32_t worker;       /* 0 .. workers - 1 */
     uint32_t worker_count;
@@ -64,8 +66,8 @@ struct driver_env {
     uint64_t retries;
 };
 
-/* An object of one batch: what the planner sees, what the driver keeps. Zeroed but for `plan` and the
- * frozen part before first use; `finish_object` ends it. */
+/* An object of one batch: what the planner sees, what the driver keeps. Zeroed but for `plan` and
+ * the frozen part before first use; `finish_object` ends it. */
 struct driver_object {
     struct plan_object plan; /* first: plan_input.objects points here */
     /* frozen */
@@ -136,8 +138,8 @@ struct driver_ops {
     const char *const *schemes; /* "file", …, NULL-terminated */
 
     /* State shared by all stores of a context (local: the descriptor cache); may be NULL. */
-    int (*state_create)(struct lsio_context *context, const struct loop_os *os, uint32_t worker_count,
-                        void **out);
+    int (*state_create)(struct lsio_context *context, const struct loop_os *os,
+                        uint32_t worker_count, void **out);
     /* `forked`: in a child; close descriptors, take no lock. */
     void (*state_destroy)(void *state, bool forked);
 
@@ -150,16 +152,18 @@ struct driver_ops {
 
     /* -EINVAL for a key this store can never hold; NULL: any key goes. */
     int (*check_key)(const struct lsio_store *store, const char *key);
-    /* The batch has no more reads of the object: compares validators (0 or LSIO_E_CHANGED; `any thread`). */
+    /* The batch has no more reads of the object: compares validators (0 or LSIO_E_CHANGED; `any
+     * thread`). */
     int (*verify_object)(struct driver_object *object);
     void (*finish_object)(struct driver_object *object);
     int (*object_info)(struct driver_object *object, struct lsio_object_info *out);
     /* Physical extents for the planner, or none; called where blocking is allowed. NULL: never. */
     void (*describe_object)(struct driver_object *object);
 
-    /* Reads at once on the caller's thread what is cached, or -EAGAIN: take the ordinary way. NULL: never. */
-    int64_t (*read_inline)(struct lsio_store *store, const char *key, uint64_t offset, uint64_t bytes,
-                           void *addr);
+    /* Reads at once on the caller's thread what is cached, or -EAGAIN: take the ordinary way. NULL:
+     * never. */
+    int64_t (*read_inline)(struct lsio_store *store, const char *key, uint64_t offset,
+                           uint64_t bytes, void *addr);
     int (*list)(struct lsio_store *store, const char *prefix, char delimiter, lsio_list_fn *on_page,
                 void *data);
     int (*put)(struct lsio_store *store, const char *key, const void *bytes, uint64_t length);

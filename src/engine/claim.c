@@ -2,16 +2,16 @@
 /*
  * Design: how workers come by operations.
  *
- * The context keeps a ring of batches that have something unclaimed. A worker takes the next batch of
- * the ring, and from it a slab of planned operations; from the slab it claims short runs with one
- * fetch_add, without the lock, until the slab is used up. Whoever finds fewer than two planned slabs of
- * a batch plans the next one (outside the lock, one planner per batch), so that planning keeps ahead of
- * reading and reading begins before planning ends. Runs get shorter towards a slab's end and with
- * larger operations, so that workers end together.
+ * The context keeps a ring of batches that have something unclaimed. A worker takes the next batch
+ * of the ring, and from it a slab of planned operations; from the slab it claims short runs with
+ * one fetch_add, without the lock, until the slab is used up. Whoever finds fewer than two planned
+ * slabs of a batch plans the next one (outside the lock, one planner per batch), so that planning
+ * keeps ahead of reading and reading begins before planning ends. Runs get shorter towards a slab's
+ * end and with larger operations, so that workers end together.
  *
- * A slab is kept alive by references: the batch's list, each worker that claims from it, each operation
- * that reads its member order. Its memory belongs to the context and is used again; it may outlive its
- * batch, and then nothing but the slab itself is touched.
+ * A slab is kept alive by references: the batch's list, each worker that claims from it, each
+ * operation that reads its member order. Its memory belongs to the context and is used again; it
+ * may outlive its batch, and then nothing but the slab itself is touched.
  */
 #include <stdlib.h>
 
@@ -211,7 +211,7 @@ struct slab *batch_ready_take(struct lsio_batch *batch)
     return slab;
 }
 
-/* ----------------------------------------------------------------------------------- planning -- */
+/* -------------------------------------------------------------------------------- planning -- */
 
 /* Large slabs pay only where sorting finds joins that are worth a wait. */
 static uint32_t slab_chunks_wanted(const struct lsio_batch *batch, const struct segment *segment)
@@ -223,8 +223,8 @@ static uint32_t slab_chunks_wanted(const struct lsio_batch *batch, const struct 
     return batch->slab_chunks < max ? batch->slab_chunks : max;
 }
 
-/* Where the bytes lie, for disks that seek: asked for on a worker, for submit must not block, and only
- * where that costs less than it can save. */
+/* Where the bytes lie, for disks that seek: asked for on a worker, for submit must not block, and
+ * only where that costs less than it can save. */
 static void segment_describe(struct segment *segment)
 {
     if (segment->view.object_count > ENGINE_DESCRIBE_MAX)
@@ -238,7 +238,8 @@ static void segment_describe(struct segment *segment)
 }
 
 /* No memory to plan with: those chunks end here. Called and returns without the lock. */
-static void plan_fail(struct worker *worker, struct segment *segment, uint64_t first, uint32_t count)
+static void plan_fail(struct worker *worker, struct segment *segment, uint64_t first,
+                      uint32_t count)
 {
     struct lsio_context *context = worker->context;
 
@@ -287,7 +288,7 @@ static void plan_one(struct worker *worker, struct lsio_batch *batch)
     pthread_mutex_lock(&context->lock);
 }
 
-/* ----------------------------------------------------------------------------------- claiming -- */
+/* -------------------------------------------------------------------------------- claiming -- */
 
 static bool claim_run(struct worker *worker, struct slab *slab)
 {
@@ -323,8 +324,8 @@ static bool slab_is_free(const struct worker *worker, const struct slab *slab)
            slab->holder == worker->index + 1;
 }
 
-/* The next slab with unclaimed operations, referenced; NULL: there is none now. Under the lock, which
- * planning gives up for a while. */
+/* The next slab with unclaimed operations, referenced; NULL: there is none now. Under the lock,
+ * which planning gives up for a while. */
 static struct slab *slab_choose(struct worker *worker)
 {
     struct lsio_context *context = worker->context;
@@ -340,7 +341,8 @@ static struct slab *slab_choose(struct worker *worker)
             continue;
         }
         slab = batch->ready;
-        if (slab && atomic_load_explicit(&slab->next, memory_order_relaxed) >= slab->plan.op_count) {
+        if (slab &&
+            atomic_load_explicit(&slab->next, memory_order_relaxed) >= slab->plan.op_count) {
             ready_remove(batch, slab);
             pthread_mutex_unlock(&context->lock);
             slab_put(context, slab);
@@ -384,8 +386,8 @@ static struct slab *parts_find(struct lsio_context *context)
     return slab;
 }
 
-/* Memory comes back when splits are read to their end: were all workers to wait for memory with parts
- * unclaimed, none ever would. */
+/* Memory comes back when splits are read to their end: were all workers to wait for memory with
+ * parts unclaimed, none ever would. */
 bool claim_parts(struct worker *worker)
 {
     struct slab *slab;

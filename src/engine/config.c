@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Design: what the machine and the environment say, asked once when a context is created. Containers
- * are the rule: CPUs are those of the affinity mask limited by the cgroup's quota (rounded up), memory
- * is the smaller of the machine's and the cgroup's. The only file of src/ that reads the environment
- * for the engine.
+ * Design: what the machine and the environment say, asked once when a context is created.
+ * Containers are the rule: CPUs are those of the affinity mask limited by the cgroup's quota
+ * (rounded up), memory is the smaller of the machine's and the cgroup's. The only file of src/ that
+ * reads the environment for the engine.
  */
 #define _GNU_SOURCE
 #include <sched.h>
@@ -79,7 +79,8 @@ static uint64_t cgroup_bytes(const struct loop_os *os, const char *v2, const cha
 {
     char text[64];
 
-    if (cgroup_text(os, v2, text, sizeof(text)) != 0 && cgroup_text(os, v1, text, sizeof(text)) != 0)
+    if (cgroup_text(os, v2, text, sizeof(text)) != 0 &&
+        cgroup_text(os, v1, text, sizeof(text)) != 0)
         return UINT64_MAX;
     if (text[0] < '0' || text[0] > '9')
         return UINT64_MAX; /* "max" */

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Design: a context is made whole or not at all. The budget is carved up here: per worker an arena and a
- * scratch region, one scratch region and one read buffer for a thread that runs a tiny request itself,
- * the oversize lane, and the rest is the shared pool. Each worker makes its loop on its own thread
- * (SINGLE_ISSUER binds it there), so creation waits for all of them; where the preferred loop is refused
- * and the caller named none, everything is started again with the fallback.
+ * Design: a context is made whole or not at all. The budget is carved up here: per worker an arena
+ * and a scratch region, one scratch region and one read buffer for a thread that runs a tiny
+ * request itself, the oversize lane, and the rest is the shared pool. Each worker makes its loop on
+ * its own thread (SINGLE_ISSUER binds it there), so creation waits for all of them; where the
+ * preferred loop is refused and the caller named none, everything is started again with the
+ * fallback.
  *
  * Fork: `alive` is a page that the kernel wipes in a child (MADV_WIPEONFORK), so that every public
  * function knows at the price of one load that it runs in a child.
@@ -38,11 +39,12 @@ static uint64_t smaller(uint64_t a, uint64_t b)
     return a < b ? a : b;
 }
 
-/* --------------------------------------------------------------------------------------- memory -- */
+/* ---------------------------------------------------------------------------------- memory -- */
 
 static int alive_create(struct lsio_context *context)
 {
-    uint8_t *page = mmap(NULL, POOL_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    uint8_t *page =
+        mmap(NULL, POOL_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
     if (page == MAP_FAILED)
         return -ENOMEM;
@@ -57,11 +59,13 @@ static int memory_create(struct lsio_context *context)
 {
     uint64_t budget = context->config.memory_bytes_max;
     uint64_t slots = context->worker_count + 1;
-    uint64_t scratch = context->config.scratch_bytes_max, memlock = config_memlock_bytes(context->os);
+    uint64_t scratch = context->config.scratch_bytes_max,
+             memlock = config_memlock_bytes(context->os);
     uint64_t lane = round_down(budget / 8);
     int error;
 
-    context->hot_window_bytes = smaller(config_hot_window_bytes(context->os), round_down(budget / 16));
+    context->hot_window_bytes =
+        smaller(config_hot_window_bytes(context->os), round_down(budget / 16));
     context->arena_bytes =
         round_down(smaller(smaller(4 * MIB, memlock / (2 * context->worker_count)),
                            budget / (4 * context->worker_count)));
@@ -85,8 +89,8 @@ static int memory_create(struct lsio_context *context)
     return error;
 }
 
-/* The oversize lane: chains that need more than their scratch, one worker at a time. Its memory is set
- * aside, so the holder never waits for anybody who could be waiting for the lane. */
+/* The oversize lane: chains that need more than their scratch, one worker at a time. Its memory is
+ * set aside, so the holder never waits for anybody who could be waiting for the lane. */
 static int lane_acquire(void *pointer, uint64_t bytes, void **out)
 {
     struct chain_env *env = pointer;
@@ -131,7 +135,7 @@ static void lane_connect(struct lsio_context *context, struct chain_env *env)
     env->oversize = (struct chain_oversize){lane_acquire, lane_release, env};
 }
 
-/* --------------------------------------------------------------------------------------- workers -- */
+/* --------------------------------------------------------------------------------- workers -- */
 
 static int thread_start(struct worker *worker)
 {
@@ -243,7 +247,7 @@ out:
     return error;
 }
 
-/* -------------------------------------------------------------------------------------- lifetime -- */
+/* -------------------------------------------------------------------------------- lifetime -- */
 
 static int config_resolve(struct lsio_context *context, const struct lsio_config *config)
 {
@@ -254,7 +258,8 @@ static int config_resolve(struct lsio_context *context, const struct lsio_config
             return -EINVAL;
         memcpy(mine, config, smaller(config->struct_bytes, sizeof(*mine)));
     }
-    if (mine->workers > WORKERS_MAX || (mine->memory_bytes_max && mine->memory_bytes_max < BUDGET_MIN))
+    if (mine->workers > WORKERS_MAX ||
+        (mine->memory_bytes_max && mine->memory_bytes_max < BUDGET_MIN))
         return -EINVAL;
     context->worker_count = mine->workers ? mine->workers : config_cpu_count(context->os);
     if (context->worker_count > WORKERS_MAX)

@@ -8,8 +8,8 @@
  *   slab       a planned piece of a segment: operations that workers claim in small runs
  *   operation  a read on its way: from start to the end of its last chain
  *
- * Who may touch what: fields are grouped frozen (set before sharing), owner (one thread), shared (how
- * is written there).
+ * Who may touch what: fields are grouped frozen (set before sharing), owner (one thread), shared
+ * (how is written there).
  */
 #ifndef LSIO_ENGINE_ENGINE_H
 #define LSIO_ENGINE_ENGINE_H
@@ -44,7 +44,7 @@
 
 struct worker;
 
-/* ------------------------------------------------------------------------------------ batch -- */
+/* ----------------------------------------------------------------------------------- batch -- */
 
 struct segment {
     /* frozen */
@@ -124,7 +124,7 @@ struct slab {
     uint32_t holder; /* worker + 1 that reads it, where only one may; 0: none yet */
 };
 
-/* -------------------------------------------------------------------------------- operation -- */
+/* ------------------------------------------------------------------------------- operation -- */
 
 struct operation {
     struct driver_read read;
@@ -149,7 +149,7 @@ struct operation {
     struct queue_node home_node; /* brings it home after it was stolen */
 };
 
-/* ----------------------------------------------------------------------------------- worker -- */
+/* ---------------------------------------------------------------------------------- worker -- */
 
 /* Memory of the user registered with the loops; slot 0 is the arena's. */
 struct user_buffer {
@@ -236,7 +236,7 @@ struct worker {
     struct worker_stats stats;
 };
 
-/* ---------------------------------------------------------------------------------- context -- */
+/* --------------------------------------------------------------------------------- context -- */
 
 struct lsio_context {
     /* frozen */
@@ -299,7 +299,7 @@ struct callback_frame {
 };
 extern _Thread_local struct callback_frame *callback_current;
 
-/* ------------------------------------------------------------------------------- what does what -- */
+/* -------------------------------------------------------------------------- what does what -- */
 
 /* context.c */
 static inline bool context_is_alive(const struct lsio_context *context)
@@ -341,12 +341,12 @@ void worker_wake(struct worker *worker);
 
 /* claim.c */
 bool claim_next(struct worker *worker); /* makes worker->claim non-empty, or false */
-/* For a worker whose claim found no memory: parts of a split, which hold their memory already. The claim
- * is put aside as `waiting`; claim_resume() takes it up again. */
+/* For a worker whose claim found no memory: parts of a split, which hold their memory already. The
+ * claim is put aside as `waiting`; claim_resume() takes it up again. */
 bool claim_parts(struct worker *worker);
 bool claim_resume(struct worker *worker);
 void claim_drop(struct worker *worker);
-void batch_publish(struct lsio_batch *batch, struct slab *slab);       /* takes the context's lock */
+void batch_publish(struct lsio_batch *batch, struct slab *slab); /* takes the context's lock */
 void batch_work_add(struct lsio_batch *batch, bool front);             /* under the lock */
 void batch_work_drop(struct lsio_batch *batch);                        /* under the lock */
 struct slab *batch_ready_take(struct lsio_batch *batch);               /* under the lock; or NULL */
@@ -433,7 +433,8 @@ static inline void stat_add(_Atomic uint64_t *counter, uint64_t value)
 }
 
 /* True if reads in flight on a store are counted over all workers. */
-static inline bool store_is_counted(const struct lsio_context *context, const struct lsio_store *store)
+static inline bool store_is_counted(const struct lsio_context *context,
+                                    const struct lsio_store *store)
 {
     return store->profile.inflight_max < 4 * context->worker_count;
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Design: explains a request by preparing it exactly as submit would and asking the planner; nothing is
- * started. Stores are numbered anew, so that only those that are read from are shown. Sizes that the
- * request does not give stay unknown, and are shown as probes.
+ * Design: explains a request by preparing it exactly as submit would and asking the planner;
+ * nothing is started. Stores are numbered anew, so that only those that are read from are shown.
+ * Sizes that the request does not give stay unknown, and are shown as probes.
  */
 #include <stdlib.h>
 
@@ -14,7 +14,8 @@ int explain_request(struct lsio_context *context, const struct lsio_request *req
     const struct plan_profile **profiles = NULL;
     const char **urls = NULL;
     struct lsio_batch *batch = NULL;
-    uint32_t *numbers = NULL; /* by a store's ordinal: its number among those that are read from, + 1 */
+    uint32_t *numbers =
+        NULL; /* by a store's ordinal: its number among those that are read from, + 1 */
     uint32_t stores, used = 0;
     int error = batch_create(context, request, false, &batch);
 

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Design: from a completed read to results. Runs on whichever worker took the operation off a deque:
- * its owner or a thief. Each chunk of the operation is reported exactly once, by chunk_deliver() or
- * chunk_fail(), or is handed on to new operations: a join that failed is read again un-joined, so that
- * one bad range cannot spoil its neighbours, and a probe's chunks are planned again with the size.
+ * Design: from a completed read to results. Runs on whichever worker took the operation off a
+ * deque: its owner or a thief. Each chunk of the operation is reported exactly once, by
+ * chunk_deliver() or chunk_fail(), or is handed on to new operations: a join that failed is read
+ * again un-joined, so that one bad range cannot spoil its neighbours, and a probe's chunks are
+ * planned again with the size.
  *
  * Completions are counted in the worker's fold and given to the batch in runs. Until then the batch
- * cannot be done, so whatever this file touches is alive; after fold_flush() nothing of the batch may
- * be touched.
+ * cannot be done, so whatever this file touches is alive; after fold_flush() nothing of the batch
+ * may be touched.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,7 +19,7 @@
 
 _Thread_local struct callback_frame *callback_current;
 
-/* -------------------------------------------------------------------------------------- counting -- */
+/* -------------------------------------------------------------------------------- counting -- */
 
 void fold_flush(struct worker *worker)
 {
@@ -49,8 +50,8 @@ static void fold_add(struct worker *worker, struct lsio_batch *batch, bool faile
     worker->fold.bytes += bytes;
 }
 
-/* The slot is the batch's until taken; without memory for the table the data is freed with the chunk
- * failing, so it cannot leak. */
+/* The slot is the batch's until taken; without memory for the table the data is freed with the
+ * chunk failing, so it cannot leak. */
 static bool allocated_keep(struct segment *segment, uint64_t chunk, void *data)
 {
     _Atomic(void *) *table = atomic_load_explicit(&segment->allocated, memory_order_acquire);
@@ -90,7 +91,7 @@ static void chunk_report(struct worker *worker, struct segment *segment, uint64_
         fold_flush(worker);
 }
 
-/* -------------------------------------------------------------------------------------- failures -- */
+/* -------------------------------------------------------------------------------- failures -- */
 
 static void error_describe(const struct segment *segment, uint64_t chunk_index, const char *text,
                            struct lsio_error *error)
@@ -120,8 +121,8 @@ static void error_describe(const struct segment *segment, uint64_t chunk_index, 
                  (unsigned long long)error->index, chunk->object, segment->view.object_count);
 }
 
-void chunk_fail(struct worker *worker, struct segment *segment, uint64_t chunk_index, int32_t status,
-                int32_t code, const char *text)
+void chunk_fail(struct worker *worker, struct segment *segment, uint64_t chunk_index,
+                int32_t status, int32_t code, const char *text)
 {
     const struct lsio_chunk *chunk = request_chunk(&segment->view, chunk_index);
     struct lsio_result result = {.status = status};
@@ -142,19 +143,20 @@ void chunk_fail(struct worker *worker, struct segment *segment, uint64_t chunk_i
     chunk_report(worker, segment, chunk_index, &result, true);
 }
 
-/* ------------------------------------------------------------------------------------ deliveries -- */
+/* ------------------------------------------------------------------------------ deliveries -- */
 
-/* The status of a batch that was canceled or whose time is over: chains may be slow, and many may be
- * waiting for their turn. */
+/* The status of a batch that was canceled or whose time is over: chains may be slow, and many may
+ * be waiting for their turn. */
 static int32_t chain_forbidden(const struct worker *worker, const struct lsio_batch *batch)
 {
-    if (atomic_load_explicit(&worker->context->next_deadline_ns, memory_order_relaxed) != UINT64_MAX)
+    if (atomic_load_explicit(&worker->context->next_deadline_ns, memory_order_relaxed) !=
+        UINT64_MAX)
         context_check_deadlines(worker->context, worker->env.os->now_ns());
     return atomic_load_explicit(&batch->record.cancel_status, memory_order_relaxed);
 }
 
-void chunk_deliver(struct worker *worker, struct segment *segment, uint64_t chunk_index, void *bytes,
-                   uint64_t length, void *allocated)
+void chunk_deliver(struct worker *worker, struct segment *segment, uint64_t chunk_index,
+                   void *bytes, uint64_t length, void *allocated)
 {
     const struct lsio_chunk *chunk = request_chunk(&segment->view, chunk_index);
     const struct lsio_chain *chain = length || chunk->length ? chunk_chain(segment, chunk) : NULL;
@@ -202,7 +204,8 @@ void chunk_deliver(struct worker *worker, struct segment *segment, uint64_t chun
     result.flags = outcome.flags | (allocated ? LSIO_RESULT_ALLOCATED : 0);
     result.bytes = outcome.bytes;
     result.data = outcome.data;
-    if ((result.flags & LSIO_RESULT_ALLOCATED) && !allocated_keep(segment, chunk_index, result.data)) {
+    if ((result.flags & LSIO_RESULT_ALLOCATED) &&
+        !allocated_keep(segment, chunk_index, result.data)) {
         free(result.data);
         chunk_fail(worker, segment, chunk_index, -ENOMEM, 0, NULL);
         return;
@@ -210,7 +213,7 @@ void chunk_deliver(struct worker *worker, struct segment *segment, uint64_t chun
     chunk_report(worker, segment, chunk_index, &result, false);
 }
 
-/* --------------------------------------------------------------------------------------- groups -- */
+/* ---------------------------------------------------------------------------------- groups -- */
 
 static void members_fail(struct worker *worker, struct operation *operation)
 {
@@ -284,10 +287,10 @@ static void group_finish(struct worker *worker, struct operation *operation)
     operation_release(worker, operation);
 }
 
-/* ---------------------------------------------------------------------------------------- probe -- */
+/* ----------------------------------------------------------------------------------- probe -- */
 
-/* A probe for one chunk goes on with that chunk at once, in the same operation: the common case of whole
- * files. False: plan it in a slab. */
+/* A probe for one chunk goes on with that chunk at once, in the same operation: the common case of
+ * whole files. False: plan it in a slab. */
 static bool probe_continue(struct worker *worker, struct operation *operation)
 {
     struct segment *segment = operation->segment;
@@ -298,7 +301,8 @@ static bool probe_continue(struct worker *worker, struct operation *operation)
     if (operation->plan->count != 1 || segment->batch->record.cancel_status)
         return false;
     chunk = operation_member(operation, 0, &index, &offset, &length);
-    if (plan_chunk_range(chunk, atomic_load(&operation->read.object->plan.size), &offset, &length) ||
+    if (plan_chunk_range(chunk, atomic_load(&operation->read.object->plan.size), &offset,
+                         &length) ||
         length == 0 || length > plan_read_bytes_max(operation->read.object->plan.profile) ||
         operation->home != worker ||
         store_is_counted(worker->context, operation->read.object->store))
@@ -356,7 +360,7 @@ static void probe_finish(struct worker *worker, struct operation *operation)
     batch_publish(segment->batch, slab);
 }
 
-/* --------------------------------------------------------------------------------- single reads -- */
+/* ---------------------------------------------------------------------------- single reads -- */
 
 static void read_finish(struct worker *worker, struct operation *operation)
 {
@@ -364,7 +368,8 @@ static void read_finish(struct worker *worker, struct operation *operation)
 
     if (read->status < 0) {
         free(operation->allocated);
-        chunk_fail(worker, operation->segment, operation->chunk, read->status, read->code, read->text);
+        chunk_fail(worker, operation->segment, operation->chunk, read->status, read->code,
+                   read->text);
     } else {
         chunk_deliver(worker, operation->segment, operation->chunk, read->addr, read->bytes,
                       operation->allocated);
@@ -389,7 +394,8 @@ static void part_finish(struct worker *worker, struct operation *operation)
             status = driver->verify_object(read->object);
         if (status < 0) {
             free(split->allocated);
-            chunk_fail(worker, split->segment, split->chunk, status, atomic_load(&split->code), NULL);
+            chunk_fail(worker, split->segment, split->chunk, status, atomic_load(&split->code),
+                       NULL);
         } else {
             chunk_deliver(worker, split->segment, split->chunk, split->addr, split->bytes,
                           split->allocated);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Design: a tiny request of cached data is done by the thread that asks. Handing it to a worker costs
- * two context switches (measured: about 8 µs), a cached read well under one. All or nothing: every read
- * must succeed without waiting before any chain runs, else the request takes the ordinary way as if
- * nothing had been tried. What is unusual (callbacks, deadlines, allocated results, ranges that need a
- * size, a validator) takes the ordinary way too.
+ * Design: a tiny request of cached data is done by the thread that asks. Handing it to a worker
+ * costs two context switches (measured: about 8 µs), a cached read well under one. All or nothing:
+ * every read must succeed without waiting before any chain runs, else the request takes the
+ * ordinary way as if nothing had been tried. What is unusual (callbacks, deadlines, allocated
+ * results, ranges that need a size, a validator) takes the ordinary way too.
  *
  * One thread at a time holds the caller's scratch and read buffer (caller_lock, tried, never waited
  * for); plain reads into a destination need neither.
@@ -120,7 +120,8 @@ static int run_chains(struct lsio_context *context, const struct request_view *v
                                                             .bytes = outcome.bytes,
                                                             .data = outcome.data};
         if (outcome.status < 0)
-            atomic_fetch_add_explicit(&context->caller_stats.chunks_failed, 1, memory_order_relaxed);
+            atomic_fetch_add_explicit(&context->caller_stats.chunks_failed, 1,
+                                      memory_order_relaxed);
         if (outcome.status < 0 && !first) {
             first = outcome.status;
             error_keep(error, view, i, &outcome);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Design: registers the user's long-lived memory with every worker's loop. Only a ring's own thread may
- * do that, so it is a message to each worker; the caller waits for all of them, for after _unregister
- * the memory may be unmapped at once. The context's table says which slot a range has.
+ * Design: registers the user's long-lived memory with every worker's loop. Only a ring's own thread
+ * may do that, so it is a message to each worker; the caller waits for all of them, for after
+ * _unregister the memory may be unmapped at once. The context's table says which slot a range has.
  */
 #include <stdlib.h>
 
@@ -47,7 +47,8 @@ static void registration_run(struct driver_env *env, struct queue_node *node)
     pthread_mutex_unlock(&registration->context->lock);
 }
 
-static int registration_apply(struct lsio_context *context, uint32_t slot, void *addr, uint64_t bytes)
+static int registration_apply(struct lsio_context *context, uint32_t slot, void *addr,
+                              uint64_t bytes)
 {
     struct registration registration = {.context = context,
                                         .slot = slot,
@@ -74,7 +75,8 @@ static int registration_apply(struct lsio_context *context, uint32_t slot, void 
 }
 
 /* Finds `addr`'s slot, or a free one for NULL, and marks it; 0: none. */
-static uint32_t slot_find(struct lsio_context *context, const void *addr, void *mark, uint64_t bytes)
+static uint32_t slot_find(struct lsio_context *context, const void *addr, void *mark,
+                          uint64_t bytes)
 {
     uint32_t found = 0;
 

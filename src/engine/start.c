@@ -2,14 +2,14 @@
 /*
  * Design: from a planned operation to a read in the driver's hands.
  *
- * A read reserves all the memory it needs before it starts, or does not start: nobody waits for memory
- * while holding some, so the budget cannot deadlock. Memory comes from the worker's arena (registered
- * with its ring) when a few such reads fit it, and then only from there: on a store that answers quickly
- * waiting for a hot registered buffer is cheaper than taking a cold one. Larger reads, and those of slow
- * stores, use the shared pool.
+ * A read reserves all the memory it needs before it starts, or does not start: nobody waits for
+ * memory while holding some, so the budget cannot deadlock. Memory comes from the worker's arena
+ * (registered with its ring) when a few such reads fit it, and then only from there: on a store
+ * that answers quickly waiting for a hot registered buffer is cheaper than taking a cold one.
+ * Larger reads, and those of slow stores, use the shared pool.
  *
- * A pool buffer that O_DIRECT may fill begins so that its bytes are congruent to the file offset modulo
- * 4096 and has room for whole pages at both ends.
+ * A pool buffer that O_DIRECT may fill begins so that its bytes are congruent to the file offset
+ * modulo 4096 and has room for whole pages at both ends.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +18,7 @@
 #include "plan/parts.h"
 
 #define DIRECT_ALIGN 4096u
+#define PREFETCH_CHUNKS 8u
 #define QUICK_STORE_NS 1000000u /* a store that answers faster is worth waiting for */
 
 struct operation *operation_get(struct worker *worker)
@@ -88,7 +89,7 @@ void operation_release(struct worker *worker, struct operation *operation)
     operation->home->env.post(&operation->home->env, &operation->home_node);
 }
 
-/* ------------------------------------------------------------------------------------- memory -- */
+/* ---------------------------------------------------------------------------------- memory -- */
 
 static bool store_is_quick(const struct plan_profile *profile)
 {
@@ -145,7 +146,7 @@ static int16_t user_buffer_index(const struct worker *worker, const void *addr, 
     return -1;
 }
 
-/* -------------------------------------------------------------------------------------- submit -- */
+/* ---------------------------------------------------------------------------------- submit -- */
 
 static void operation_submit(struct worker *worker, struct operation *operation, uint64_t offset,
                              uint64_t bytes)
@@ -254,14 +255,15 @@ enum start_result operation_read_chunk(struct worker *worker, struct operation *
     return result;
 }
 
-/* ------------------------------------------------------------------------------- one per kind -- */
+/* ---------------------------------------------------------------------------- one per kind -- */
 
 /* 0, or the status with which the chunk ends before any read. */
 static int chunk_check(const struct worker *worker, const struct segment *segment,
                        const struct lsio_chunk *chunk, uint64_t length, const char **text)
 {
     bool raw = chain_reads_into_dst(chunk_chain(segment, chunk));
-    int status = atomic_load_explicit(&segment->objects[chunk->object].changed, memory_order_relaxed);
+    int status =
+        atomic_load_explicit(&segment->objects[chunk->object].changed, memory_order_relaxed);
 
     if (status) {
         *text = status == -EINVAL ? "the key is not one that this store can hold"
@@ -272,7 +274,8 @@ static int chunk_check(const struct worker *worker, const struct segment *segmen
         *text = "the range is longer than the destination";
         return LSIO_E_NO_SPACE;
     }
-    if (!(raw && (chunk->dst || (chunk->flags & LSIO_CHUNK_ALLOC))) && !can_ever_fit(worker, length)) {
+    if (!(raw && (chunk->dst || (chunk->flags & LSIO_CHUNK_ALLOC))) &&
+        !can_ever_fit(worker, length)) {
         *text = "the range is larger than the memory budget";
         return LSIO_E_BUDGET;
     }
@@ -285,6 +288,18 @@ int chunk_starts_read(const struct worker *worker, const struct segment *segment
     const char *text;
 
     return chunk_check(worker, segment, chunk, length, &text);
+}
+
+/* A table of millions of chunks comes from memory, and each read in between pushes it out of the
+ * nearest cache: ask early for what will be read and, when the chunk ends, written. */
+static void chunk_prefetch(const struct segment *segment, uint64_t index)
+{
+    const struct lsio_chunk *chunk = request_chunk(&segment->view, index);
+
+    __builtin_prefetch(chunk);
+    __builtin_prefetch(&chunk->data);
+    if (segment->view.results)
+        __builtin_prefetch(request_result(&segment->view, index), 1);
 }
 
 /* `length` is bounded by 1 GiB here: longer chunks are split. */
@@ -300,6 +315,8 @@ static enum start_result read_start(struct worker *worker, struct slab *slab,
     enum start_result result;
     int status;
 
+    if (plan->first + PREFETCH_CHUNKS < slab->plan.chunk_count)
+        chunk_prefetch(segment, plan_chunk_of(&slab->plan, plan->first + PREFETCH_CHUNKS));
     if (chunk->offset < 0 || length == LSIO_TO_END)
         plan_chunk_range(chunk, atomic_load(&segment->objects[chunk->object].plan.size), &offset,
                          &length);
@@ -329,8 +346,8 @@ static enum start_result none_start(struct worker *worker, struct slab *slab,
         int status = -EINVAL;
 
         if (chunk->object < segment->view.object_count)
-            status = plan_chunk_range(chunk, atomic_load(&segment->objects[chunk->object].plan.size),
-                                      &offset, &length);
+            status = plan_chunk_range(
+                chunk, atomic_load(&segment->objects[chunk->object].plan.size), &offset, &length);
         if (status == 0)
             chunk_deliver(worker, segment, index, chunk->dst, 0, NULL);
         else
@@ -431,7 +448,7 @@ static enum start_result group_start(struct worker *worker, struct slab *slab,
     return START_OK;
 }
 
-/* ---------------------------------------------------------------------------------------- split -- */
+/* ----------------------------------------------------------------------------------- split -- */
 
 static enum start_result part_start(struct worker *worker, struct slab *slab, uint32_t part)
 {
@@ -538,7 +555,7 @@ static enum start_result split_plan_start(struct worker *worker, struct slab *sl
                        plan_part_bytes(object->profile, length));
 }
 
-/* ------------------------------------------------------------------------------------- dispatch -- */
+/* -------------------------------------------------------------------------------- dispatch -- */
 
 static enum start_result planned_start(struct worker *worker, struct slab *slab,
                                        const struct plan_op *plan)
@@ -566,7 +583,8 @@ enum start_result operation_start(struct worker *worker, struct slab *slab, uint
     if (slab->is_split)
         return part_start(worker, slab, op_index);
     plan = &slab->plan.ops[op_index];
-    status = atomic_load_explicit(&slab->segment->batch->record.cancel_status, memory_order_relaxed);
+    status =
+        atomic_load_explicit(&slab->segment->batch->record.cancel_status, memory_order_relaxed);
     if (status) {
         members_fail(worker, slab, plan, status);
         return START_OK;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Design: each worker counts for itself, in relaxed atomics that only it writes; reading sums them up.
- * Latencies go to a log-linear histogram: two buckets per power of two, so a percentile is at most 1.5
- * times off.
+ * Design: each worker counts for itself, in relaxed atomics that only it writes; reading sums them
+ * up. Latencies go to a log-linear histogram: two buckets per power of two, so a percentile is at
+ * most 1.5 times off.
  */
 #include <stdio.h>
 #include <string.h>

@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Design: the life of a batch around the reading: made whole or not at all, started, added to, canceled,
- * completed by the worker that folds in its last chunk, waited for, freed.
+ * Design: the life of a batch around the reading: made whole or not at all, started, added to,
+ * canceled, completed by the worker that folds in its last chunk, waited for, freed.
  *
- * Lifetime. A batch is freed by lsio_batch_destroy(), after `record.done`; or, when it was destroyed from
- * a callback, by batch_complete(). Between, any chunk that is not folded in keeps it alive for workers.
- * batch_complete() runs once, on_done in it; after the batch is unlinked from `running` the only further
- * touch is record_done().
+ * Lifetime. A batch is freed by lsio_batch_destroy(), after `record.done`; or, when it was
+ * destroyed from a callback, by batch_complete(). Between, any chunk that is not folded in keeps it
+ * alive for workers. batch_complete() runs once, on_done in it; after the batch is unlinked from
+ * `running` the only further touch is record_done().
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "engine/engine.h"
 
-/* -------------------------------------------------------------------------------------- segment -- */
+/* --------------------------------------------------------------------------------- segment -- */
 
 static void segment_finish(struct segment *segment)
 {
@@ -33,8 +33,8 @@ static void segment_finish(struct segment *segment)
     request_view_finish(&segment->view);
 }
 
-/* About how many bytes the segment reads: from a sample, for a look at each chunk would delay the first
- * read of a long list. */
+/* About how many bytes the segment reads: from a sample, for a look at each chunk would delay the
+ * first read of a long list. */
 static uint64_t bytes_estimate(const struct request_view *view)
 {
     uint64_t step = view->chunk_count / 1024 + 1, count = 0;
@@ -71,8 +71,8 @@ static int object_init(struct segment *segment, size_t index, uint64_t batch_byt
     return 0;
 }
 
-/* Joins need a buffer; locally they stay within the hot window, on slow stores within what the pool can
- * give each worker four of. */
+/* Joins need a buffer; locally they stay within the hot window, on slow stores within what the pool
+ * can give each worker four of. */
 static uint64_t join_bytes_max(const struct lsio_context *context, const struct segment *segment)
 {
     const struct plan_profile *profile =
@@ -121,7 +121,7 @@ static int segment_init(struct segment *segment, struct lsio_batch *batch,
     return 0;
 }
 
-/* ----------------------------------------------------------------------------------------- start -- */
+/* ----------------------------------------------------------------------------------- start -- */
 
 /* Completes a batch without chunks, on a worker as all callbacks are. */
 static void batch_empty_run(struct driver_env *env, struct queue_node *node)
@@ -262,7 +262,7 @@ int batch_add(struct lsio_batch *batch, const struct lsio_request *more, uint64_
     return 0;
 }
 
-/* ------------------------------------------------------------------------------------------ end -- */
+/* ------------------------------------------------------------------------------------- end -- */
 
 void batch_cancel(struct lsio_batch *batch, int32_t status)
 {
@@ -411,7 +411,7 @@ int batch_destroy(struct lsio_batch *batch)
     return 0;
 }
 
-/* ----------------------------------------------------------------------------------- read, take -- */
+/* ------------------------------------------------------------------------------ read, take -- */
 
 /* What the caller can find in its results is no longer the segment's. */
 static void allocated_hand_over(struct segment *segment)
@@ -453,7 +453,8 @@ static _Atomic(void *) *allocated_slot(struct segment *segment, const struct lsi
 {
     _Atomic(void *) *table = atomic_load(&segment->allocated);
     const char *base = (const char *)segment->view.results;
-    size_t at = base ? (size_t)((const char *)result - base) / segment->view.result_bytes : SIZE_MAX;
+    size_t at =
+        base ? (size_t)((const char *)result - base) / segment->view.result_bytes : SIZE_MAX;
 
     if (!table)
         return NULL;
@@ -477,7 +478,7 @@ void *batch_result_take(struct lsio_batch *batch, struct lsio_result *result)
     return NULL;
 }
 
-/* ----------------------------------------------------------------------------------------- stat -- */
+/* ------------------------------------------------------------------------------------ stat -- */
 
 int batch_stat(struct lsio_context *context, const struct lsio_object *objects, size_t count,
                struct lsio_object_info *infos, size_t info_bytes, int *statuses)

@@ -1,21 +1,23 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Design: one worker per core, each with its own loop. A worker's life is steps; a step never blocks:
+ * Design: one worker per core, each with its own loop. A worker's life is steps; a step never
+ * blocks:
  *
  *   messages -> fill (claim, start) -> flush -> reap -> run chains
  *
  * and between steps with nothing to do it parks inside its loop's wait().
  *
- * Warm and cold. When reads are there straight after they were submitted (page cache), the copy out of
- * the kernel happened inside flush(), on this core: the worker then keeps the bytes of one flush within
- * the hot window, a part of its L2 cache, and runs all chains before it reads on. When the device is the
- * limit it keeps `depth` reads in flight, doubles depth while that is short of the store's share, and
- * tops up between chains. Which it is, is sampled: of the last 32 operations of a flush, how many were
- * reaped right after it.
+ * Warm and cold. When reads are there straight after they were submitted (page cache), the copy out
+ * of the kernel happened inside flush(), on this core: the worker then keeps the bytes of one flush
+ * within the hot window, a part of its L2 cache, and runs all chains before it reads on. When the
+ * device is the limit it keeps `depth` reads in flight, doubles depth while that is short of the
+ * store's share, and tops up between chains. Which it is, is sampled: of the last 32 operations of
+ * a flush, how many were reaped right after it.
  *
  * Parking. A worker sets `parked`, then looks once more at everything that others may have done
- * (sequentially consistent, as is the other side: do it, then look at `parked`), then waits. Whoever
- * makes work wakes one parked worker; each woken worker wakes one more while operations are unclaimed.
+ * (sequentially consistent, as is the other side: do it, then look at `parked`), then waits.
+ * Whoever makes work wakes one parked worker; each woken worker wakes one more while operations are
+ * unclaimed.
  */
 #define _GNU_SOURCE
 #include <signal.h>
@@ -31,7 +33,7 @@
 #define GATHER_NS 4000000u
 #define SLICE_NS 50000u
 
-/* ---------------------------------------------------------------------------------- completions -- */
+/* ----------------------------------------------------------------------------- completions -- */
 
 void worker_complete(struct driver_env *env, struct driver_read *read)
 {
@@ -82,7 +84,7 @@ static void env_bounce_put(struct driver_env *env, void *memory, uint64_t bytes)
         pool_give(worker, memory, bytes);
 }
 
-/* ------------------------------------------------------------------------------------------ wake -- */
+/* ------------------------------------------------------------------------------------ wake -- */
 
 /* Marks a parked worker awake; true if it was this call that did. */
 static bool worker_unpark(struct worker *worker, bool hungry_only)
@@ -127,7 +129,7 @@ void context_wake_all(struct lsio_context *context)
         worker_wake(&context->workers[i]);
 }
 
-/* --------------------------------------------------------------------------------------- warmth -- */
+/* ---------------------------------------------------------------------------------- warmth -- */
 
 static void warmth_sample(struct worker *worker, uint32_t flushed, uint32_t immediate)
 {
@@ -150,14 +152,15 @@ static void warmth_sample(struct worker *worker, uint32_t flushed, uint32_t imme
 /* A store's share for one worker. */
 static uint32_t depth_share(const struct worker *worker, const struct slab *slab)
 {
-    uint32_t share = slab->profile ? slab->profile->inflight_max / worker->context->worker_count : 1;
+    uint32_t share =
+        slab->profile ? slab->profile->inflight_max / worker->context->worker_count : 1;
 
     if (share > ENGINE_OPERATIONS_MAX / 2)
         share = ENGINE_OPERATIONS_MAX / 2;
     return share ? share : 1;
 }
 
-/* ------------------------------------------------------------------------------------------ step -- */
+/* ------------------------------------------------------------------------------------ step -- */
 
 static bool fill_more(const struct worker *worker)
 {
@@ -210,7 +213,8 @@ static uint32_t worker_flush(struct worker *worker)
     return flushed;
 }
 
-/* Takes completions off the loop and lets drivers go on with them. With `flushed`, samples warmth. */
+/* Takes completions off the loop and lets drivers go on with them. With `flushed`, samples
+ * warmth. */
 static uint32_t worker_reap(struct worker *worker, uint32_t flushed)
 {
     struct loop_op *op = worker->env.loop_ops->reap(worker->env.loop, UINT32_MAX);
@@ -249,8 +253,8 @@ static bool worker_steal(struct worker *worker)
     return false;
 }
 
-/* Runs chains of what is ready: all of it while warm; else for a slice of time, so that the queue is
- * topped up between long chains and not after each short one. */
+/* Runs chains of what is ready: all of it while warm; else for a slice of time, so that the queue
+ * is topped up between long chains and not after each short one. */
 static bool worker_process(struct worker *worker)
 {
     struct operation *operation = deque_pop(&worker->ready);
@@ -312,8 +316,9 @@ static void worker_publish_stats(struct worker *worker)
                           memory_order_relaxed);
 }
 
-/* Flushing costs a system call. While cold it pays when chains wait to be run, so that the device is
- * busy meanwhile; otherwise parking flushes, except now and then, to see whether data has become warm. */
+/* Flushing costs a system call. While cold it pays when chains wait to be run, so that the device
+ * is busy meanwhile; otherwise parking flushes, except now and then, to see whether data has become
+ * warm. */
 static bool flush_pays(const struct worker *worker)
 {
     if (worker->unflushed == 0)
@@ -354,7 +359,8 @@ int worker_step(struct worker *worker, uint64_t *until_ns)
         fold_flush(worker);
         return WORKER_RAN;
     }
-    if (atomic_load(&worker->exit_asked) && worker->inflight == 0 && queue_is_empty(&worker->mailbox))
+    if (atomic_load(&worker->exit_asked) && worker->inflight == 0 &&
+        queue_is_empty(&worker->mailbox))
         return WORKER_EXIT;
     *until_ns = atomic_load(&context->next_deadline_ns);
     return WORKER_IDLE;
@@ -372,8 +378,8 @@ static bool park_refused(struct worker *worker, uint64_t until_ns)
            atomic_load(&context->work_epoch) != worker->seen_epoch;
 }
 
-/* With many reads in flight one wake-up per read is most of a read's cost: sleep for a quarter of them,
- * but not for long. A second look in a row that found nothing waits in earnest. */
+/* With many reads in flight one wake-up per read is most of a read's cost: sleep for a quarter of
+ * them, but not for long. A second look in a row that found nothing waits in earnest. */
 static bool gather_pays(struct worker *worker)
 {
     bool pays = !worker->env.warm && worker->inflight >= 8 && worker->env.loop_ops->gather &&
@@ -420,7 +426,7 @@ static void worker_park(struct worker *worker, uint64_t until_ns)
     worker_unpark(worker, false);
 }
 
-/* ------------------------------------------------------------------------------------- lifetime -- */
+/* -------------------------------------------------------------------------------- lifetime -- */
 
 int worker_init(struct worker *worker, struct lsio_context *context, uint32_t index)
 {
@@ -448,7 +454,8 @@ int worker_init(struct worker *worker, struct lsio_context *context, uint32_t in
     if (error)
         return error;
     worker->operations = calloc(ENGINE_OPERATIONS_MAX, sizeof(*worker->operations));
-    worker->iov_stock = calloc((size_t)ENGINE_VECTORS_MAX * 2 * PLAN_VECTOR_MAX, sizeof(struct iovec));
+    worker->iov_stock =
+        calloc((size_t)ENGINE_VECTORS_MAX * 2 * PLAN_VECTOR_MAX, sizeof(struct iovec));
     worker->junk = aligned_alloc(POOL_PAGE, PLAN_JUNK_BYTES);
     if (!worker->operations || !worker->iov_stock || !worker->junk)
         return -ENOMEM;
@@ -478,7 +485,8 @@ static void register_arena(struct worker *worker)
         return;
     for (;;) {
         uint64_t bytes = (uint64_t)worker->arena.pages * POOL_PAGE;
-        int error = worker->env.loop_ops->buffer_attach(worker->env.loop, 0, worker->arena.base, bytes);
+        int error =
+            worker->env.loop_ops->buffer_attach(worker->env.loop, 0, worker->arena.base, bytes);
         if (error == 0) {
             worker->arena_registered = true;
             return;

@@ -74,7 +74,7 @@ struct loop {
     atomic_uint pushing; /* pool threads inside push_done(): they still use this memory */
 };
 
-/* --------------------------------------------------------------------------- completion -- */
+/* ------------------------------------------------------------------------------ completion -- */
 
 static void make_ready(struct loop *loop, struct loop_op *op)
 {
@@ -126,7 +126,7 @@ static void take_done(struct loop *loop)
     }
 }
 
-/* ------------------------------------------------------------ attempts without blocking -- */
+/* --------------------------------------------------------------- attempts without blocking -- */
 
 /* O_DIRECT reads wait for the device even with RWF_NOWAIT. One flush asks once about each fd. */
 static bool is_direct(struct loop *loop, const struct loop_op *op, const struct iovec *iov)
@@ -197,7 +197,7 @@ static int64_t try_operation(struct loop *loop, struct loop_op *op)
     return -EINVAL;
 }
 
-/* --------------------------------------------------------------------- submit and flush -- */
+/* ------------------------------------------------------------------------ submit and flush -- */
 
 static void epoll_submit(struct loop *loop, struct loop_op *op)
 {
@@ -241,7 +241,7 @@ static struct loop_op *epoll_reap(struct loop *loop, unsigned max)
     return first;
 }
 
-/* --------------------------------------------------------------------------------- wait -- */
+/* ------------------------------------------------------------------------------------ wait -- */
 
 static int timeout_ms(const struct timespec *left)
 {
@@ -306,7 +306,7 @@ static void epoll_cancel(struct loop *loop, struct loop_op *op)
     make_ready(loop, op);
 }
 
-/* --------------------------------------------------------------------------- the others -- */
+/* ------------------------------------------------------------------------------ the others -- */
 
 static int epoll_shared_create(const struct loop_os *os, void **out)
 {

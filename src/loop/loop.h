@@ -3,19 +3,23 @@
  * loop.h - what the operating system gives: a small proactor that holds every touch of the outside
  * world.
  *
- * One loop belongs to one worker thread: it is created, used and destroyed there. The exceptions are
- * wake(), which any thread may call, and abandon(), for a forked child.
+ * One loop belongs to one worker thread: it is created, used and destroyed there. The exceptions
+ * are wake(), which any thread may call, and abandon(), for a forked child.
  *
  * The contract
  *   - submit() queues an operation; the operation and the memory it names belong to the loop until
- *     reap() hands it back. Each submitted operation is handed back exactly once, also after cancel().
- *   - Nothing completes from inside submit(): only reap() gives completions, and the loop never calls
+ *     reap() hands it back. Each submitted operation is handed back exactly once, also after
+ *     cancel().
+ *   - Nothing completes from inside submit(): only reap() gives completions, and the loop never
+ *   calls
  *     the submitter.
  *   - flush() hands queued operations to the kernel without blocking. What completed at once can be
  *     reaped straight after it.
- *   - wait() flushes, then blocks until at least one completion can be reaped, wake() was called since
+ *   - wait() flushes, then blocks until at least one completion can be reaped, wake() was called
+ *   since
  *     the last wait() returned, or `until` has passed. It may return early for no reason.
- *   - No operation fails because a queue is full: the loop keeps a backlog (intrusive, unbounded, for
+ *   - No operation fails because a queue is full: the loop keeps a backlog (intrusive, unbounded,
+ *   for
  *     the caller bounds what is in flight by `inflight_max`).
  *   - EINTR and EAGAIN of the kernel's own making are retried inside the loop; short reads are not:
  *     the result is what one read gave.
@@ -31,12 +35,13 @@
 #include "loop/os.h"
 
 enum loop_kind {
-    LOOP_READ = 0,     /* fd or file, offset, addr, bytes (<= 1 GiB): result = bytes read */
-    LOOP_READV = 1,    /* fd or file, offset, iov, iov_count (<= 1024) */
-    LOOP_OPEN = 2,     /* dirfd in fd, path, open_flags, beneath: result = a real descriptor */
-    LOOP_CLOSE = 3,    /* fd */
-    LOOP_READ_FILE = 4 /* open, read, close as one: dirfd in fd, path, open_flags, beneath, offset, addr,
-                          bytes. result = bytes read, or the error of the step named in `step` */
+    LOOP_READ = 0,  /* fd or file, offset, addr, bytes (<= 1 GiB): result = bytes read */
+    LOOP_READV = 1, /* fd or file, offset, iov, iov_count (<= 1024) */
+    LOOP_OPEN = 2,  /* dirfd in fd, path, open_flags, beneath: result = a real descriptor */
+    LOOP_CLOSE = 3, /* fd */
+    LOOP_READ_FILE =
+        4 /* open, read, close as one: dirfd in fd, path, open_flags, beneath, offset, addr,
+             bytes. result = bytes read, or the error of the step named in `step` */
 };
 
 enum loop_step { LOOP_STEP_OPEN = 0, LOOP_STEP_READ = 1 };
@@ -80,24 +85,24 @@ struct loop_ops {
     int (*shared_create)(const struct loop_os *os, void **out);
     void (*shared_destroy)(void *shared);
 
-    /* Makes a loop on the calling thread, which owns it from then on. On failure `why` says what the
-     * kernel refused and what that usually means (seccomp, sysctl, old kernel). */
+    /* Makes a loop on the calling thread, which owns it from then on. On failure `why` says what
+     * the kernel refused and what that usually means (seccomp, sysctl, old kernel). */
     int (*create)(const struct loop_config *config, struct loop **out, char *why, size_t why_bytes);
     void (*destroy)(struct loop *loop); /* with nothing in flight */
-    /* In a forked child: frees memory and closes inherited descriptors, touching nothing shared with
-     * the parent. Any thread. */
+    /* In a forked child: frees memory and closes inherited descriptors, touching nothing shared
+     * with the parent. Any thread. */
     void (*abandon)(struct loop *loop);
 
     void (*submit)(struct loop *loop, struct loop_op *op);
     void (*flush)(struct loop *loop);
     struct loop_op *(*reap)(struct loop *loop, unsigned max); /* oldest first; NULL: none */
     void (*wait)(struct loop *loop, uint64_t until_ns);       /* UINT64_MAX: no limit */
-    /* Flushes, and waits until `want` completions can be reaped or `for_ns` (< 1 s) have passed. Wake-ups
-     * need not end it: keep it short. NULL: the loop has nothing cheaper than wait(). */
+    /* Flushes, and waits until `want` completions can be reaped or `for_ns` (< 1 s) have passed.
+     * Wake-ups need not end it: keep it short. NULL: the loop has nothing cheaper than wait(). */
     void (*gather)(struct loop *loop, unsigned want, uint64_t for_ns);
     void (*wake)(struct loop *loop);                          /* any thread; async, sticky */
-    /* Asks for an early end of a submitted operation; it still is reaped once: -ECANCELED or its real
-     * result. */
+    /* Asks for an early end of a submitted operation; it still is reaped once: -ECANCELED or its
+     * real result. */
     void (*cancel)(struct loop *loop, struct loop_op *op);
 
     int (*file_attach)(struct loop *loop, int fd); /* a slot >= 0, or -errno: use the fd */

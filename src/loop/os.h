@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * os.h - the synchronous half of the outside world: calls that are answered from memory of the kernel
- * (clock, fstat of an open file, page-cache queries) or that run where blocking is allowed (opening a
- * store, listing). Everything else goes through a loop. One table for the real system, one for the
- * simulation; all functions are thread-safe and return 0 or a negated errno unless they say otherwise.
+ * os.h - the synchronous half of the outside world: calls that are answered from memory of the
+ * kernel (clock, fstat of an open file, page-cache queries) or that run where blocking is allowed
+ * (opening a store, listing). Everything else goes through a loop. One table for the real system,
+ * one for the simulation; all functions are thread-safe and return 0 or a negated errno unless they
+ * say otherwise.
  */
 #ifndef LSIO_LOOP_OS_H
 #define LSIO_LOOP_OS_H
@@ -36,7 +37,8 @@ struct os_extent {
 
 struct loop_os {
     uint64_t (*now_ns)(void); /* monotonic */
-    int (*open)(int dirfd, const char *path, int flags, bool beneath); /* a descriptor; O_CLOEXEC added */
+    int (*open)(int dirfd, const char *path, int flags,
+                bool beneath); /* a descriptor; O_CLOEXEC added */
     /* The same if it needs no waiting: -EAGAIN where names are not in memory or one cannot tell. */
     int (*open_nowait)(int dirfd, const char *path, int flags, bool beneath);
     void (*close)(int fd);
@@ -51,9 +53,11 @@ struct loop_os {
     int (*fs_type)(int fd, uint64_t *magic); /* statfs f_type */
     /* Up to `max` extents of a file (FIEMAP) that lie somewhere on the medium; count or -errno. */
     int (*extents)(int fd, struct os_extent *out, unsigned max);
-    /* Each entry of a directory but . and ..; a nonzero return of `each` ends it and is returned. */
+    /* Each entry of a directory but . and ..; a nonzero return of `each` ends it and is
+     * returned. */
     int (*read_dir)(int fd, int (*each)(const struct os_dir_entry *entry, void *data), void *data);
-    /* A small text file (/proc, /sys), NUL-terminated, trailing newline removed; bytes or -errno. */
+    /* A small text file (/proc, /sys), NUL-terminated, trailing newline removed; bytes or
+     * -errno. */
     int (*read_text)(const char *path, char *out, size_t bytes);
     int (*read_link)(const char *path, char *out, size_t bytes);
 };

@@ -41,7 +41,7 @@
 #define OPEN_ATTEMPTS_MAX 128 /* RESOLVE_BENEATH fails with EAGAIN while a rename is going on */
 #define EXTENTS_PER_CALL  32
 
-/* -------------------------------------------------------------------------------- clock -- */
+/* ----------------------------------------------------------------------------------- clock -- */
 
 static uint64_t linux_now_ns(void)
 {
@@ -51,7 +51,7 @@ static uint64_t linux_now_ns(void)
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
-/* --------------------------------------------------------------------------------- open -- */
+/* ------------------------------------------------------------------------------------ open -- */
 
 static int open_resolved(int dirfd, const char *path, int flags, uint64_t resolve)
 {
@@ -99,7 +99,7 @@ static void linux_set_blocking(int fd)
         (void)fcntl(fd, F_SETFL, flags & ~O_NONBLOCK);
 }
 
-/* --------------------------------------------------------------------------------- stat -- */
+/* ------------------------------------------------------------------------------------ stat -- */
 
 struct statx_time {
     int64_t seconds;
@@ -191,15 +191,18 @@ static int linux_fs_type(int fd, uint64_t *magic)
     return 0;
 }
 
-/* --------------------------------------------------------------------------- page cache -- */
+/* ------------------------------------------------------------------------------ page cache -- */
 
 static int64_t linux_read_nowait(int fd, void *addr, uint64_t bytes, uint64_t offset)
 {
     struct iovec iov = {.iov_base = addr, .iov_len = (size_t)bytes};
-    ssize_t got;
+    long got;
 
+    /* Not preadv2(): that is a cancellation point, and this may be the application's thread. */
     do {
-        got = preadv2(fd, &iov, 1, (off_t)offset, RWF_NOWAIT);
+        got = syscall(SYS_preadv2, fd, &iov, 1, (unsigned long)offset,
+                      (unsigned long)(offset >> (sizeof(long) * 4) >> (sizeof(long) * 4)),
+                      RWF_NOWAIT);
     } while (got < 0 && errno == EINTR);
     return got < 0 ? -errno : got;
 }
@@ -257,7 +260,7 @@ static int linux_extents(int fd, struct os_extent *out, unsigned max)
     return (int)count;
 }
 
-/* -------------------------------------------------------------------- directories, text -- */
+/* ----------------------------------------------------------------------- directories, text -- */
 
 static bool is_dot(const char *name)
 {

@@ -47,7 +47,7 @@ struct thread_pool {
     pthread_t threads[THREADS_MAX];
 };
 
-/* ------------------------------------------------------------------ blocking operations -- */
+/* --------------------------------------------------------------------- blocking operations -- */
 
 static int64_t read_blocking(int fd, const struct iovec *iov, int count, uint64_t offset)
 {
@@ -102,7 +102,7 @@ void pool_run_blocking(const struct loop_os *os, struct loop_op *op)
     op->result = -EINVAL;
 }
 
-/* ------------------------------------------------------------------------------ threads -- */
+/* --------------------------------------------------------------------------------- threads -- */
 
 static void *thread_main(void *data)
 {

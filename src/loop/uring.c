@@ -41,7 +41,7 @@
 
 #define PAUSE_NS 1000000 /* between attempts when the kernel has no memory for a submission */
 
-/* ------------------------------------------------------------------------- kernel calls -- */
+/* ---------------------------------------------------------------------------- kernel calls -- */
 
 static bool error_passes(int error)
 {
@@ -92,7 +92,7 @@ int uring_enter(struct loop *loop)
     return ret < 0 ? ret : 0;
 }
 
-/* --------------------------------------------------------------------------------- SQEs -- */
+/* ------------------------------------------------------------------------------------ SQEs -- */
 
 /* Room for `count` SQEs of which each gives a CQE. */
 static inline bool reserve(struct loop *loop, uint32_t count, uint32_t limit)
@@ -270,7 +270,7 @@ static void uring_submit(struct loop *loop, struct loop_op *op)
         wait_in_backlog(loop, op);
 }
 
-/* ------------------------------------------------------------------------------- cancel -- */
+/* ---------------------------------------------------------------------------------- cancel -- */
 
 /* Asks the kernel to cancel what it may still be waiting for. False: no room. */
 static bool start_cancel(struct loop *loop, struct loop_op *op)
@@ -312,7 +312,7 @@ static void uring_cancel(struct loop *loop, struct loop_op *op)
     }
 }
 
-/* ----------------------------------------------------------------------- flush and wait -- */
+/* -------------------------------------------------------------------------- flush and wait -- */
 
 static void arm_wake(struct loop *loop)
 {
@@ -457,7 +457,7 @@ static void uring_wake(struct loop *loop)
     }
 }
 
-/* --------------------------------------------------------------------------------- reap -- */
+/* ------------------------------------------------------------------------------------ reap -- */
 
 static struct loop_op *uring_reap(struct loop *loop, unsigned max)
 {

@@ -38,7 +38,7 @@
 #define WAKE_END_TRIES      1000
 #define FEATURES_NEEDED     (IORING_FEAT_NODROP | IORING_FEAT_EXT_ARG | IORING_FEAT_SUBMIT_STABLE)
 
-/* ------------------------------------------------------------------------------ reasons -- */
+/* --------------------------------------------------------------------------------- reasons -- */
 
 static int fail(char *why, size_t bytes, int error, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
@@ -94,7 +94,7 @@ static int explain_setup(const struct loop_config *config, int error, char *why,
     }
 }
 
-/* --------------------------------------------------------------------------------- ring -- */
+/* ------------------------------------------------------------------------------------ ring -- */
 
 static uint32_t power_of_two(uint32_t least)
 {
@@ -166,7 +166,7 @@ static int make_ring(struct loop *loop, const struct loop_config *config, char *
     return explain_setup(config, error, why, bytes);
 }
 
-/* ------------------------------------------------------------------------------- tables -- */
+/* ---------------------------------------------------------------------------------- tables -- */
 
 static int fill_stack(uint32_t **stack, uint32_t *stack_count, uint32_t first, uint32_t count)
 {
@@ -301,7 +301,7 @@ void uring_abandon(struct loop *loop)
     free(loop);
 }
 
-/* -------------------------------------------------------------------------- attach etc. -- */
+/* ----------------------------------------------------------------------------- attach etc. -- */
 
 int uring_file_attach(struct loop *loop, int fd)
 {

@@ -44,7 +44,7 @@ struct text {
     bool failed;
 };
 
-/* ------------------------------------------------------------------------------------- text -- */
+/* ------------------------------------------------------------------------------------ text -- */
 
 static bool text_reserve(struct text *text, size_t bytes)
 {
@@ -107,7 +107,7 @@ static void text_add_string(struct text *text, const char *string)
     text_add(text, "\"");
 }
 
-/* ------------------------------------------------------------------------------------- tally -- */
+/* ----------------------------------------------------------------------------------- tally -- */
 
 static uint64_t add_saturated(uint64_t a, uint64_t b)
 {
@@ -219,7 +219,7 @@ static uint64_t tally_operations(const struct tally *tally)
     return sum;
 }
 
-/* -------------------------------------------------------------------------------------- JSON -- */
+/* ------------------------------------------------------------------------------------ JSON -- */
 
 static void json_tally(struct text *text, const struct tally *tally, const char *indent)
 {
@@ -285,7 +285,7 @@ static void json_write(struct text *text, const struct tally *total, const struc
     text_add(text, "\n  }\n}\n");
 }
 
-/* -------------------------------------------------------------------------------------- text -- */
+/* ------------------------------------------------------------------------------------ text -- */
 
 static void plain_tally(struct text *text, const struct tally *tally)
 {
@@ -337,7 +337,7 @@ static void plain_write(struct text *text, const struct tally *total, const stru
     }
 }
 
-/* ---------------------------------------------------------------------------------- explain -- */
+/* --------------------------------------------------------------------------------- explain -- */
 
 static int explain_plan(const struct plan_input *input, struct tally *tallies, uint32_t store_count)
 {

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * plan.h - turns chunks into operations for the storage they lie on. PURE: no I/O, no clock, no
- * threads, no allocation after planner_init(). What it needs from the world is in its input.
+ * threads, no allocation after planner_create(). What it needs from the world is in its input.
  *
  * Planning streams in slabs of at most `slab_chunks` chunks, so that workers start before planning
- * ends and memory does not grow with the request. A slab is a permutation of its chunks (none if they
- * are in order) and a list of operations over consecutive positions of it.
+ * ends and memory does not grow with the request. A slab is a permutation of its chunks (none if
+ * they are in order) and a list of operations over consecutive positions of it.
  */
 #ifndef LSIO_PLAN_PLAN_H
 #define LSIO_PLAN_PLAN_H
@@ -34,13 +34,13 @@ struct plan_profile {
     uint32_t align_bytes;             /* of offsets for O_DIRECT; power of two */
     uint32_t waste_max;               /* percent of a joined read that may be unwanted, 0 .. 100 */
     uint32_t direct;                  /* enum plan_direct */
-    bool physical_order;              /* sort by where the bytes lie on the medium (disks that seek) */
+    bool physical_order; /* sort by where the bytes lie on the medium (disks that seek) */
 };
 
 /* Fills `profile` with the built-in values for `name`; -EINVAL for an unknown name. */
 int plan_profile_builtin(const char *name, struct plan_profile *profile);
-/* Sets one field from a store option ("gap_bytes" = "64K"): 1 if `key` is a field and was set, 0 if it
- * is none, -EINVAL for a bad value. */
+/* Sets one field from a store option ("gap_bytes" = "64K"): 1 if `key` is a field and was set, 0 if
+ * it is none, -EINVAL for a bad value. */
 int plan_profile_set(struct plan_profile *profile, const char *key, const char *value);
 
 /* A run of an object's bytes that lies in one piece on the medium. Sorted by logical offset. */
@@ -73,22 +73,22 @@ struct plan_input {
 enum plan_kind {
     PLAN_NONE = 0,   /* no I/O: empty, or its range is wrong (plan_chunk_range says how) */
     PLAN_READ = 1,   /* one chunk, one read */
-    PLAN_VECTOR = 2, /* several chunks, ascending, each read straight into its dst; gaps between them
-                        are at most PLAN_JUNK_BYTES and go to a junk page */
-    PLAN_JOIN = 3,   /* several chunks, one read of span_bytes into one buffer; members may overlap */
-    PLAN_SPLIT = 4,  /* one chunk, `parts` reads of split_bytes (the last shorter) */
-    PLAN_PROBE = 5   /* chunks of one object that need its size: find it, then plan_resume() */
+    PLAN_VECTOR = 2, /* several chunks, ascending, each read straight into its dst; gaps between
+                        them are at most PLAN_JUNK_BYTES and go to a junk page */
+    PLAN_JOIN = 3, /* several chunks, one read of span_bytes into one buffer; members may overlap */
+    PLAN_SPLIT = 4, /* one chunk, `parts` reads of split_bytes (the last shorter) */
+    PLAN_PROBE = 5  /* chunks of one object that need its size: find it, then plan_resume() */
 };
 
 #define PLAN_JUNK_BYTES 4096u
 #define PLAN_VECTOR_MAX 64u /* members of a PLAN_VECTOR */
 
-/* 16 bytes. Members are the positions [first, first + count) of the slab's order; all of one object,
- * by ascending offset. */
+/* 16 bytes. Members are the positions [first, first + count) of the slab's order; all of one
+ * object, by ascending offset. */
 struct plan_op {
     uint32_t first;
     uint32_t count;
-    uint32_t span_bytes; /* READ, VECTOR, JOIN: from the first member's start to the last one's end */
+    uint32_t span_bytes; /* READ, VECTOR, JOIN: from the first member's start to the last's end */
     uint16_t parts;      /* SPLIT: number of parts; more than 65535 are never made (parts grow) */
     uint8_t kind;        /* enum plan_kind */
     uint8_t reserved;
@@ -121,8 +121,9 @@ size_t plan_slab_bytes(uint32_t slab_chunks);
 
 /*
  * Plans chunks [first, first + count) of the input, count <= slab_chunks, into `slab`, whose order
- * and ops arrays the caller provides. Chunks are sorted only if they are out of order and dense enough
- * for joins to be likely (or physical_order asks for it). Every chunk is a member of exactly one operation.
+ * and ops arrays the caller provides. Chunks are sorted only if they are out of order and dense
+ * enough for joins to be likely (or physical_order asks for it). Every chunk is a member of exactly
+ * one operation.
  */
 void plan_slab_build(struct planner *planner, const struct plan_input *input, uint64_t first,
                      uint32_t count, struct plan_slab *slab);
@@ -143,8 +144,8 @@ enum { PLAN_NEEDS_SIZE = 1 };
 int plan_chunk_range(const struct lsio_chunk *chunk, uint64_t size, uint64_t *offset,
                      uint64_t *length);
 
-/* Appends what the planner would do with the input as text or JSON. `stores`: names and count of the
- * stores by ordinal. Returns 0 or -ENOMEM; *out is malloc'ed. */
+/* Appends what the planner would do with the input as text or JSON. `stores`: names and count of
+ * the stores by ordinal. Returns 0 or -ENOMEM; *out is malloc'ed. */
 int plan_explain(const struct plan_input *input, const char *const *store_urls,
                  const struct plan_profile *const *store_profiles, uint32_t store_count, int format,
                  char **out);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Design: everything here is off the hot path. The lock guards the end-of-batch handshake and the
- * bounded error memory; counters that workers fold in are atomics. A thread that saw `done` under the
- * lock may free the record: record_done() touches nothing after it unlocked.
+ * bounded error memory; counters that workers fold in are atomics. A thread that saw `done` under
+ * the lock may free the record: record_done() touches nothing after it unlocked.
  */
 #define _GNU_SOURCE
 #include "request/record.h"

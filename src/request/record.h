@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * record.h - what became of a batch: counters, the first failures in full, the final status, and how
- * the application learns of the end (wait, eventfd).
+ * record.h - what became of a batch: counters, the first failures in full, the final status, and
+ * how the application learns of the end (wait, eventfd).
  *
- * Workers count completions on their own and fold them in here now and then (record_fold), so a chunk
- * costs no atomic operation. Failures are rare and take the lock.
+ * Workers count completions on their own and fold them in here now and then (record_fold), so a
+ * chunk costs no atomic operation. Failures are rare and take the lock.
  */
 #ifndef LSIO_REQUEST_RECORD_H
 #define LSIO_REQUEST_RECORD_H
@@ -44,7 +44,8 @@ struct record {
 int record_init(struct record *record, uint64_t chunk_count);
 void record_finish(struct record *record);
 
-/* A chunk failed. `error` is copied if one of the first; its `status` counts always. Threads: any. */
+/* A chunk failed. `error` is copied if one of the first; its `status` counts always. Threads:
+ * any. */
 void record_failure(struct record *record, const struct lsio_error *error, bool is_failure);
 
 /* Marks the batch done and wakes whoever waits. Threads: the worker that folded the last chunk. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Design: one allocation holds the copy of everything a submitted request names: objects, then chunks,
- * then the keys and etags as one run of strings. Copied elements have the library's own size, whatever
- * the caller's stride, so later code does not care who made them.
+ * Design: one allocation holds the copy of everything a submitted request names: objects, then
+ * chunks, then the keys and etags as one run of strings. Copied elements have the library's own
+ * size, whatever the caller's stride, so later code does not care who made them.
  */
 #include "request/view.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * view.h - what was asked for: a request's tables with their strides resolved. Frozen after submit and
- * read by all workers without locks.
+ * view.h - what was asked for: a request's tables with their strides resolved. Frozen after submit
+ * and read by all workers without locks.
  */
 #ifndef LSIO_REQUEST_VIEW_H
 #define LSIO_REQUEST_VIEW_H
@@ -29,13 +29,15 @@ int request_view_init(struct request_view *view, const struct lsio_request *requ
 int request_view_copy(struct request_view *view);
 void request_view_finish(struct request_view *view);
 
-static inline const struct lsio_chunk *request_chunk(const struct request_view *view, uint64_t index)
+static inline const struct lsio_chunk *request_chunk(const struct request_view *view,
+                                                     uint64_t index)
 {
     return (const struct lsio_chunk *)(const void *)((const char *)view->chunks +
                                                      index * view->chunk_bytes);
 }
 
-static inline const struct lsio_object *request_object(const struct request_view *view, uint64_t index)
+static inline const struct lsio_object *request_object(const struct request_view *view,
+                                                       uint64_t index)
 {
     return (const struct lsio_object *)(const void *)((const char *)view->objects +
                                                       index * view->object_bytes);

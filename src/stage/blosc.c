@@ -234,7 +234,7 @@ static int blocks_decode(struct decoding *decoding, uint8_t *out)
     return 0;
 }
 
-/* --------------------------------------------------------------------------------- the stage -- */
+/* ------------------------------------------------------------------------------- the stage -- */
 
 /* Reads and checks what holds for every container. */
 static int container_open(struct lsio_call *call, struct container *container)

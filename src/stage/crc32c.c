@@ -192,7 +192,7 @@ uint32_t lsio_crc32c(uint32_t crc, const void *bytes, size_t count)
     return ~crc_by_table(~crc, bytes, count);
 }
 
-/* --------------------------------------------------------------------------------- the stage -- */
+/* ------------------------------------------------------------------------------- the stage -- */
 
 struct crc32c_stage { /* frozen */
     uint32_t where;

@@ -160,7 +160,7 @@ static int frame_run(struct lsio_call *call)
     return status < 0 ? status : stage_commit(call, &stage->limits, STAGE_SIZE_UNKNOWN, used);
 }
 
-/* --------------------------------------------------------------------------------- the stage -- */
+/* ------------------------------------------------------------------------------- the stage -- */
 
 int lsio_stage_lz4(const struct lsio_lz4_options *options, struct lsio_stage *out)
 {

@@ -195,7 +195,7 @@ static void layout_copy(const struct scatter_stage *stage, const struct layout *
     }
 }
 
-/* --------------------------------------------------------------------------------- the stage -- */
+/* ------------------------------------------------------------------------------- the stage -- */
 
 /* A box as it applies to this chunk: what is wanted, where it begins, and whether it is everything.
  */

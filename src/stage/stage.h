@@ -50,7 +50,7 @@ int stage_overflow(struct lsio_call *call, const struct stage_limits *limits, ui
 int stage_commit(struct lsio_call *call, const struct stage_limits *limits, uint64_t declared,
                  uint64_t used);
 
-/* ----------------------------------------------------------------------------- byte order -- */
+/* ------------------------------------------------------------------------------ byte order -- */
 
 static inline uint32_t load_le32(const void *from)
 {

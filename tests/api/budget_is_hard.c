@@ -43,8 +43,8 @@ static void many_big_chunks(void **state)
     static const uint64_t budgets[] = {1 * MIB, 2 * MIB, 4 * MIB};
     struct api *api = *state;
     struct lsio_object object;
-    struct lsio_chunk chunks[300];
-    struct lsio_request request = api_request(&object, 1, chunks, 300, NULL);
+    struct lsio_chunk chunks[150];
+    struct lsio_request request = api_request(&object, 1, chunks, 150, NULL);
 
     api_put(api, "k", 0, SIZE);
     for (size_t i = 0; i < 9; i++) {
@@ -52,7 +52,7 @@ static void many_big_chunks(void **state)
         request.chain = budget_make(api, budget, 1 + (uint32_t)i / 3 * 3);
         object = api_object(api, "k");
         object.size = i % 2 ? SIZE : LSIO_SIZE_UNKNOWN;
-        for (uint32_t j = 0; j < 300; j++)
+        for (uint32_t j = 0; j < 150; j++)
             chunks[j] = (struct lsio_chunk){.offset = j * 4001,
                                             .length = j % 3 ? 4000 + j * 10 : budget / 5 + j};
         assert_int_equal(lsio_read_batch(api->context, &request), 0);

@@ -11,7 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define CONTEXTS 6
+#define CONTEXTS 9
 #define SIZE     (2 * MIB)
 
 static int check_input(struct lsio_call *call)
@@ -44,6 +44,8 @@ static int child(struct api *api)
     struct rlimit limit = {MIB * 8, MIB * 8};
     struct lsio_config config = api_config(api);
     uint8_t *data = malloc(SIZE);
+
+    config.workers = 1; /* whose arena is the one that reads wait for */
 
     if (setrlimit(RLIMIT_MEMLOCK, &limit) != 0 || setresuid(64321, 64321, 64321) != 0)
         return 0; /* not ours to try */

@@ -94,6 +94,8 @@ static int stage_submits(struct lsio_call *call)
     if (lsio_read(nested->other, nested->other_object.store, "k", 3, 8, byte, 8, NULL) != 0 ||
         api_mismatch(byte, 0, 3, 8) != 8)
         atomic_fetch_add(&nested->errors, 1);
+    if (lsio_read(nested->other, nested->other_object.store, "k", 3, 8, NULL, 0, NULL) != 0)
+        atomic_fetch_add(&nested->errors, 1);
     if (lsio_batch_wait(nested->batches[call->index], 1000, NULL) != LSIO_E_RECURSIVE)
         atomic_fetch_add(&nested->errors, 1);
     return 0;

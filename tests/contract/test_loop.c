@@ -20,7 +20,7 @@
 #define KB 1024u
 #define MS UINT64_C(1000000)
 
-/* -------------------------------------------------------------------------------- reads -- */
+/* ----------------------------------------------------------------------------------- reads -- */
 
 static void reads_give_the_bytes(void **state)
 {
@@ -160,7 +160,7 @@ static void direct_reads_give_the_bytes(void **state)
     free(memory);
 }
 
-/* ------------------------------------------------------------------------------- queues -- */
+/* ---------------------------------------------------------------------------------- queues -- */
 
 /* More than any ring holds, and more than was announced: none fails, each comes once. */
 static void many(struct loop_fixture *f, uint32_t inflight_max, unsigned count)
@@ -250,7 +250,7 @@ static void an_operation_can_be_used_again(void **state)
     f->os->close(fd);
 }
 
-/* ------------------------------------------------------------------------ wait and wake -- */
+/* --------------------------------------------------------------------------- wait and wake -- */
 
 static void nothing_to_do_is_allowed(void **state)
 {

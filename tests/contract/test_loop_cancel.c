@@ -204,7 +204,7 @@ static void canceled_opens_and_closes_end(void **state)
     }
 }
 
-/* ------------------------------------------------------------------------ fork, refusal -- */
+/* --------------------------------------------------------------------------- fork, refusal -- */
 
 static void a_forked_child_abandons_it(void **state)
 {
@@ -303,7 +303,7 @@ static void loops_come_and_go(void **state)
     }
 }
 
-/* -------------------------------------------------------------------------- all at once -- */
+/* ----------------------------------------------------------------------------- all at once -- */
 
 enum { JOBS = 96, FILES = 10, FILE_BYTES = 40000 };
 

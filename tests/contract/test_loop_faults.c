@@ -151,7 +151,7 @@ int io_uring_register_buffers_sparse(struct io_uring *ring, unsigned count)
                              : REAL(io_uring_register_buffers_sparse)(ring, count);
 }
 
-/* -------------------------------------------------------------------------------- tests -- */
+/* ----------------------------------------------------------------------------------- tests -- */
 
 enum { COUNT = 300 };
 

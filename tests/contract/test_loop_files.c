@@ -37,7 +37,7 @@ static int64_t run_close(struct loop_fixture *f, int64_t fd)
     return loop_run(f, &op);
 }
 
-/* ----------------------------------------------------------------------- open and close -- */
+/* -------------------------------------------------------------------------- open and close -- */
 
 static void open_gives_a_real_descriptor(void **state)
 {
@@ -111,7 +111,7 @@ static void beneath_stays_beneath(void **state)
     assert_int_equal(run_close(f, op.result), 0);
 }
 
-/* -------------------------------------------------------------------------- whole files -- */
+/* ----------------------------------------------------------------------------- whole files -- */
 
 static void a_file_is_read_in_one(void **state)
 {
@@ -244,7 +244,7 @@ static void files_and_reads_mix(void **state)
     free(jobs);
 }
 
-/* ------------------------------------------------------------------------------- tables -- */
+/* ---------------------------------------------------------------------------------- tables -- */
 
 static void attached_files_are_read(void **state)
 {

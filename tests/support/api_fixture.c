@@ -18,8 +18,7 @@ static struct {
     bool local;
 } variant;
 
-/* ---------------------------------------------------------------------------------------- pattern
- * -- */
+/* --------------------------------------------------------------------------------- pattern -- */
 
 static uint64_t word_at(uint32_t object, uint64_t index)
 {
@@ -77,8 +76,7 @@ bool api_all(const void *bytes, uint8_t value, uint64_t count)
     return count == 0 || (at[0] == value && memcmp(at, at + 1, count - 1) == 0);
 }
 
-/* ---------------------------------------------------------------------------------------- objects
- * -- */
+/* --------------------------------------------------------------------------------- objects -- */
 
 static void path_of(const struct api *api, const char *key, char *out, size_t bytes)
 {
@@ -151,8 +149,7 @@ int64_t api_oracle(const struct api *api, const char *key, int64_t offset, uint6
     return status;
 }
 
-/* ------------------------------------------------------------------------------------ the fixture
- * -- */
+/* ----------------------------------------------------------------------------- the fixture -- */
 
 struct lsio_config api_config(const struct api *api)
 {
@@ -296,8 +293,7 @@ int api_run_tests(const char *group, const struct CMUnitTest *tests, size_t coun
     return failures;
 }
 
-/* ----------------------------------------------------------------------------------- short words
- * -- */
+/* ----------------------------------------------------------------------------- short words -- */
 
 struct lsio_object api_object(const struct api *api, const char *key)
 {

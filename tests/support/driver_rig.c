@@ -25,7 +25,7 @@
 #define TIMEOUT_NS 20000000000u
 #define SLOTS      64
 
-/* ------------------------------------------------------------------ the controlled loop -- */
+/* --------------------------------------------------------------------- the controlled loop -- */
 
 struct loop {
     const struct loop_os *os;
@@ -242,7 +242,7 @@ unsigned rig_slots(const struct rig *rig)
     return rig->env.loop->slot_count;
 }
 
-/* ---------------------------------------------------------------------------------- env -- */
+/* ------------------------------------------------------------------------------------- env -- */
 
 static const struct loop_ops *loop_named(const char *name)
 {
@@ -372,7 +372,7 @@ void rig_finish(struct rig *rig)
         rig->env.loop_ops->shared_destroy(rig->loop_shared);
 }
 
-/* -------------------------------------------------------------------------------- reads -- */
+/* ----------------------------------------------------------------------------------- reads -- */
 
 void rig_turn(struct rig *rig)
 {
@@ -458,7 +458,7 @@ int rig_probe(struct rig *rig, struct driver_object *object)
     return read.read.status;
 }
 
-/* ---------------------------------------------------------------------- stores, objects -- */
+/* ------------------------------------------------------------------------- stores, objects -- */
 
 int rig_store_open(struct rig *rig, void *state, const char *url, struct lsio_store **out, ...)
 {
@@ -505,7 +505,7 @@ void rig_object_init(struct driver_object *object, struct lsio_store *store, con
     object->key = key;
 }
 
-/* -------------------------------------------------------------------------------- files -- */
+/* ----------------------------------------------------------------------------------- files -- */
 
 char *rig_directory_make(const char *below)
 {

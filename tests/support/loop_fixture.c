@@ -88,7 +88,7 @@ static int count_descriptors(void)
     return count;
 }
 
-/* ------------------------------------------------------------------------------- set up -- */
+/* ---------------------------------------------------------------------------------- set up -- */
 
 static void make_loop(struct loop_fixture *f, uint32_t inflight_max, uint32_t files_max)
 {
@@ -243,7 +243,7 @@ int loop_run_tests(const char *group, const struct CMUnitTest *tests, size_t cou
     return failed;
 }
 
-/* -------------------------------------------------------------------------------- files -- */
+/* ----------------------------------------------------------------------------------- files -- */
 
 uint8_t loop_pattern(uint32_t seed, uint64_t offset)
 {
@@ -303,7 +303,7 @@ void loop_check_bytes(const void *bytes, uint32_t seed, uint64_t offset, uint64_
             fail_msg("wrong byte at %llu of file %u", (unsigned long long)(offset + i), seed);
 }
 
-/* --------------------------------------------------------------------------- operations -- */
+/* ------------------------------------------------------------------------------ operations -- */
 
 static void must_not_run(struct loop_op *op)
 {

@@ -42,7 +42,7 @@ struct loop {
 
 static struct loop *loops;
 
-/* --------------------------------------------------------------------------- operations -- */
+/* ------------------------------------------------------------------------------ operations -- */
 
 static unsigned op_vector(const struct loop_op *op, struct iovec *one, const struct iovec **iov)
 {
@@ -146,7 +146,7 @@ static int64_t run(struct loop *loop, struct loop_op *op)
     return -EINVAL;
 }
 
-/* ------------------------------------------------------------------ submit, flush, reap -- */
+/* --------------------------------------------------------------------- submit, flush, reap -- */
 
 static void sim_submit(struct loop *loop, struct loop_op *op)
 {
@@ -223,7 +223,7 @@ static struct loop_op *sim_reap(struct loop *loop, unsigned max)
     return first;
 }
 
-/* ------------------------------------------------------------------------- wait, cancel -- */
+/* ---------------------------------------------------------------------------- wait, cancel -- */
 
 static void wait_threaded(struct loop *loop, uint64_t until_ns)
 {
@@ -291,7 +291,7 @@ static void sim_cancel(struct loop *loop, struct loop_op *op)
     sim_unlock();
 }
 
-/* ------------------------------------------------------------------------------- tables -- */
+/* ---------------------------------------------------------------------------------- tables -- */
 
 static int sim_file_attach(struct loop *loop, int fd)
 {
@@ -341,7 +341,7 @@ static void sim_buffer_detach(struct loop *loop, unsigned index)
         loop->buffers[index] = (struct iovec){NULL, 0};
 }
 
-/* ----------------------------------------------------------------------------- lifetime -- */
+/* -------------------------------------------------------------------------------- lifetime -- */
 
 static uint64_t all_next(void)
 {

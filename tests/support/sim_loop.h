@@ -45,7 +45,7 @@ extern const struct loop_os loop_os_sim;
 void sim_begin(const struct sim_config *config);
 unsigned sim_end(void);
 
-/* -------------------------------------------------------------------------------- files -- */
+/* ----------------------------------------------------------------------------------- files -- */
 
 /* Makes or replaces a file (a new inode: who has the old one open keeps it), with the directories
  * on its way. Paths are absolute. */
@@ -56,7 +56,7 @@ void sim_remove(const char *path);
 void sim_resize(const char *path, uint64_t length);
 void sim_write(const char *path, uint64_t offset, const void *bytes, uint64_t length);
 
-/* ------------------------------------------------------------------------------- faults -- */
+/* ---------------------------------------------------------------------------------- faults -- */
 
 /* Besides enum loop_kind: calls of the os. */
 enum sim_call { SIM_OS_OPEN = 8, SIM_OS_STAT = 9, SIM_OS_READ = 10, SIM_OS_DIR = 11, SIM_ANY = 31 };
@@ -77,7 +77,7 @@ uint64_t sim_faults_struck(void);
 /* Called for each operation of a loop just before it takes effect: the place to change files. */
 void sim_on_operation(void (*hook)(const struct loop_op *op, void *data), void *data);
 
-/* --------------------------------------------------------------------------------- time -- */
+/* ------------------------------------------------------------------------------------ time -- */
 
 uint64_t sim_now_ns(void);
 /* When the next operation in flight completes; SIM_NEVER: none. */

@@ -60,7 +60,7 @@ static struct {
 uint64_t (*sim_next_event_hook)(void);
 unsigned (*sim_left_hook)(void);
 
-/* --------------------------------------------------------------------- clock and chance -- */
+/* ------------------------------------------------------------------------ clock and chance -- */
 
 void sim_lock(void)
 {
@@ -147,7 +147,7 @@ uint64_t sim_next_event(void)
     return next;
 }
 
-/* ------------------------------------------------------------------------------- faults -- */
+/* ---------------------------------------------------------------------------------- faults -- */
 
 void sim_add_fault(struct sim_fault fault)
 {
@@ -206,7 +206,7 @@ void sim_call_hook(const struct loop_op *op)
     }
 }
 
-/* -------------------------------------------------------------------------------- files -- */
+/* ----------------------------------------------------------------------------------- files -- */
 
 static struct sim_inode *find(const char *path)
 {
@@ -347,7 +347,7 @@ void sim_write(const char *path, uint64_t offset, const void *bytes, uint64_t le
     sim_unlock();
 }
 
-/* -------------------------------------------------------------------------- descriptors -- */
+/* ----------------------------------------------------------------------------- descriptors -- */
 
 static struct sim_fd *get_fd(int fd)
 {
@@ -487,7 +487,7 @@ int64_t sim_read_inode(struct sim_inode *inode, int flags, const struct iovec *i
     return got;
 }
 
-/* --------------------------------------------------------------------------- begin, end -- */
+/* ------------------------------------------------------------------------------ begin, end -- */
 
 void sim_begin(const struct sim_config *config)
 {
@@ -521,7 +521,7 @@ unsigned sim_end(void)
     return left;
 }
 
-/* -------------------------------------------------------------------------- loop_os_sim -- */
+/* ----------------------------------------------------------------------------- loop_os_sim -- */
 
 static int os_open(int dirfd, const char *path, int flags, bool beneath)
 {

@@ -177,7 +177,7 @@ static void case_make(struct plan_case *c)
     }
 }
 
-/* ------------------------------------------------------------------------------------ oracle -- */
+/* ---------------------------------------------------------------------------------- oracle -- */
 
 #define CASE_FAIL(c, ...) (snprintf((c)->what, sizeof((c)->what), __VA_ARGS__), false)
 
@@ -390,7 +390,7 @@ static bool case_check_slab(struct plan_case *c, const struct plan_slab *slab,
     return (slab->bytes_asked == asked && slab->bytes_read == read) || CASE_FAIL(c, "wrong totals");
 }
 
-/* ------------------------------------------------------------------------------------ driver -- */
+/* ---------------------------------------------------------------------------------- driver -- */
 
 struct case_slab {
     struct plan_slab slab;

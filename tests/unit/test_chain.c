@@ -472,8 +472,7 @@ static void misuse(void **state)
     }
 }
 
-/* ------------------------------------------------------------------------- create, state, destroy
- * -- */
+/* ------------------------------------------------------------------ create, state, destroy -- */
 
 static int state_count, destroyed, refuse_init;
 

@@ -265,7 +265,7 @@ static void ring_without_room(void **state)
     }
 }
 
-/* ---------------------------------------------------------------------- few descriptors -- */
+/* ------------------------------------------------------------------------- few descriptors -- */
 
 static void more_objects_than_descriptors(void **state)
 {

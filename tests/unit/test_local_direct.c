@@ -11,7 +11,7 @@
 static struct loop_os os;
 static uint8_t *memory; /* 64 MiB, 4096-aligned */
 
-/* ------------------------------------------------------------------------------ cutting -- */
+/* --------------------------------------------------------------------------------- cutting -- */
 
 static uint64_t random_next(uint64_t *seed)
 {
@@ -120,7 +120,7 @@ static void alignments(void **state)
     assert_int_equal(direct_alignment(&stat, &profile), 16384);
 }
 
-/* ------------------------------------------------------------------------------ reading -- */
+/* --------------------------------------------------------------------------------- reading -- */
 
 static struct local_fixture *begin(const char *option)
 {
@@ -354,7 +354,7 @@ static void many_at_once(void **state)
     driver_local.finish_object(&object);
 }
 
-/* ------------------------------------------------------------------------------ judging -- */
+/* --------------------------------------------------------------------------------- judging -- */
 
 static uint64_t cached_up_to; /* bytes of the file's begin that are cached */
 static unsigned cachestats, looks;

@@ -34,7 +34,7 @@ static int teardown(void **state)
     return 0;
 }
 
-/* --------------------------------------------------------------------- the ways to read -- */
+/* ------------------------------------------------------------------------ the ways to read -- */
 
 static void whole_file_needs_no_descriptor(void **state)
 {
@@ -164,7 +164,7 @@ static void vectors(void **state)
     driver_local.finish_object(&object);
 }
 
-/* ------------------------------------------------------------------------ short, broken -- */
+/* --------------------------------------------------------------------------- short, broken -- */
 
 static int64_t short_reads(const struct loop_op *op, void *data)
 {
@@ -296,7 +296,7 @@ static void whole_file_trouble_goes_the_general_way(void **state)
     }
 }
 
-/* ------------------------------------------------------------------------------- ESTALE -- */
+/* ---------------------------------------------------------------------------------- ESTALE -- */
 
 static void stale_handle_is_reopened(void **state)
 {
@@ -345,7 +345,7 @@ static void stale_name_is_opened_again(void **state)
     driver_local.finish_object(&object);
 }
 
-/* ------------------------------------------------------------------- absent, odd, links -- */
+/* ---------------------------------------------------------------------- absent, odd, links -- */
 
 static void expect_status(struct local_fixture *f, const char *key, int status)
 {
@@ -452,7 +452,7 @@ static void links_beneath(void **state)
     expect_status(f, "absolute", -EACCES);
 }
 
-/* --------------------------------------------------------------------------- validators -- */
+/* ------------------------------------------------------------------------------ validators -- */
 
 static void etags(void **state)
 {
@@ -522,7 +522,7 @@ static void replaced_file(void **state)
     driver_local.finish_object(&object);
 }
 
-/* ---------------------------------------------------------------------------- canceling -- */
+/* ------------------------------------------------------------------------------- canceling -- */
 
 static int64_t hold_back(const struct loop_op *op, void *data)
 {

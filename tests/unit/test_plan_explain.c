@@ -3,7 +3,7 @@
  */
 #include "plan_fixture.h"
 
-/* ------------------------------------------------------------ a JSON reader that only judges -- */
+/* ---------------------------------------------------------- a JSON reader that only judges -- */
 
 static const char *json_skip(const char *at)
 {

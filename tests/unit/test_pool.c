@@ -104,6 +104,7 @@ static void many_threads(void **state)
 {
     struct taker takers[8];
     struct pool pool;
+    int got = 0;
 
     (void)state;
     assert_int_equal(pool_init(&pool, 2 * MIB), 0);
@@ -114,8 +115,9 @@ static void many_threads(void **state)
     for (int i = 0; i < 8; i++) {
         pthread_join(takers[i].thread, NULL);
         assert_int_equal(takers[i].errors, 0);
-        assert_true(takers[i].got > 0);
+        got += takers[i].got; /* one that finds nothing each time is possible */
     }
+    assert_true(got > 0);
     assert_int_equal(pool.bytes_used, 0);
     assert_true(pool.bytes_peak <= pool.bytes_max);
     pool_finish(&pool, false);

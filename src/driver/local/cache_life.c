@@ -19,7 +19,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* --------------------------------------------------------------------- O_DIRECT refused -- */
+/* ------------------------------------------------------------------------ O_DIRECT refused -- */
 
 void cache_refuse_direct(struct local_cache *cache, uint64_t device)
 {
@@ -41,7 +41,7 @@ bool cache_refuses_direct(const struct local_cache *cache, uint64_t device)
     return false;
 }
 
-/* ---------------------------------------------------------------------- create, destroy -- */
+/* ------------------------------------------------------------------------- create, destroy -- */
 
 /* The soft limit on descriptors: /proc/self/limits, third column of its line. */
 static uint64_t descriptor_limit(const struct loop_os *os)

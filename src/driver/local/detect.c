@@ -31,7 +31,7 @@
 
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
 
-/* ------------------------------------------------------------------------- file systems -- */
+/* ---------------------------------------------------------------------------- file systems -- */
 
 struct fs_kind {
     uint64_t magic;
@@ -80,7 +80,7 @@ static const struct fs_kind *fs_find(const struct fs_kind *kinds, size_t count, 
     return NULL;
 }
 
-/* ------------------------------------------------------------------------------ devices -- */
+/* --------------------------------------------------------------------------------- devices -- */
 
 struct device {
     char name[NAME_BYTES]; /* of the disk, such as sda */
@@ -234,7 +234,7 @@ static void device_look(const struct loop_os *os, const char *base, unsigned dep
     }
 }
 
-/* ------------------------------------------------------------------------------ verdict -- */
+/* --------------------------------------------------------------------------------- verdict -- */
 
 static int decide(struct plan_profile *profile, const char *name, const char *reason)
 {

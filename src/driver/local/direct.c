@@ -36,7 +36,7 @@
 
 enum { MAP_UNKNOWN = 0, MAP_COLD = 1, MAP_WARM = 2 };
 
-/* ------------------------------------------------------------------------------ cutting -- */
+/* --------------------------------------------------------------------------------- cutting -- */
 
 uint32_t direct_alignment(const struct os_stat *stat, const struct plan_profile *profile)
 {
@@ -89,7 +89,7 @@ void direct_cut(uint64_t offset, uint64_t bytes, uint8_t *addr, bool padded, boo
     }
 }
 
-/* ------------------------------------------------------------------------------ judging -- */
+/* --------------------------------------------------------------------------------- judging -- */
 
 /* How much is cached, by looking at a few places. */
 static bool looks_cold(const struct loop_os *os, struct local_file *file, uint64_t begin,
@@ -178,7 +178,7 @@ bool direct_decide(struct driver_env *env, const struct driver_read *read, struc
     return true;
 }
 
-/* ------------------------------------------------------------------------------ reading -- */
+/* --------------------------------------------------------------------------------- reading -- */
 
 static void go_cached(struct driver_env *env, struct driver_read *read, struct local_file *file)
 {

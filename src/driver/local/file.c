@@ -42,7 +42,7 @@ static void read_fail(struct driver_env *env, struct driver_read *read, int stat
     env->complete(env, read);
 }
 
-/* ---------------------------------------------------------------------- waiting, waking -- */
+/* ------------------------------------------------------------------------- waiting, waking -- */
 
 /* Under the lock. */
 static void wait_in(struct read_list *list, struct driver_read *read, struct local_file *file)
@@ -82,7 +82,7 @@ static void resume_all(struct driver_env *env, struct driver_read *first)
     }
 }
 
-/* ------------------------------------------------------------------------------ opening -- */
+/* --------------------------------------------------------------------------------- opening -- */
 
 static void starved_run(struct driver_env *env, struct queue_node *node)
 {
@@ -255,7 +255,7 @@ static void open_start(struct driver_env *env, struct driver_read *read, struct 
     local_submit(env, read, open_done);
 }
 
-/* ------------------------------------------------------------------------------ getting -- */
+/* --------------------------------------------------------------------------------- getting -- */
 
 bool file_is_current(const struct local_file *file)
 {
@@ -353,7 +353,7 @@ void file_put(struct local_file *file)
     cache_leave(cache, &todo);
 }
 
-/* ----------------------------------------------------------------------------- O_DIRECT -- */
+/* -------------------------------------------------------------------------------- O_DIRECT -- */
 
 static void direct_open_done(struct loop_op *op)
 {
@@ -424,7 +424,7 @@ bool file_open_direct(struct driver_env *env, struct driver_read *read, struct l
     return true;
 }
 
-/* ---------------------------------------------------------------------------- canceling -- */
+/* ------------------------------------------------------------------------------- canceling -- */
 
 bool file_cancel_wait(struct driver_env *env, struct driver_read *read)
 {

@@ -22,7 +22,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* --------------------------------------------------------------------------- read lists -- */
+/* ------------------------------------------------------------------------------ read lists -- */
 
 void read_list_append(struct read_list *list, struct driver_read *read)
 {
@@ -52,7 +52,7 @@ bool read_list_remove(struct read_list *list, struct driver_read *read)
     return false;
 }
 
-/* ----------------------------------------------------------------- lock, postponed work -- */
+/* -------------------------------------------------------------------- lock, postponed work -- */
 
 bool cache_is_busy(const struct local_cache *cache)
 {
@@ -92,7 +92,7 @@ void cache_close_fd(struct local_cache *cache, int fd, struct cache_todo *todo)
         cache->os->close(fd);
 }
 
-/* ---------------------------------------------------------------------- table and order -- */
+/* ------------------------------------------------------------------------- table and order -- */
 
 uint64_t cache_hash(const struct local_store *store, const char *key)
 {
@@ -159,7 +159,7 @@ static void all_remove(struct local_cache *cache, struct local_file *file)
         file->all_next->all_prev = file->all_prev;
 }
 
-/* ---------------------------------------------------------------------- birth and death -- */
+/* ------------------------------------------------------------------------- birth and death -- */
 
 void cache_destroy_file(struct local_file *file)
 {
@@ -299,7 +299,7 @@ void cache_settle(struct local_cache *cache, struct local_file *file, struct cac
         lru_remove(cache, file);
 }
 
-/* ------------------------------------------------------------------------- use and hold -- */
+/* ---------------------------------------------------------------------------- use and hold -- */
 
 bool cache_evict(struct local_cache *cache, struct cache_todo *todo)
 {

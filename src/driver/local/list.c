@@ -53,7 +53,7 @@ struct walk {
     char key[KEY_BYTES_MAX]; /* of what is being visited */
 };
 
-/* ------------------------------------------------------------------------ one directory -- */
+/* --------------------------------------------------------------------------- one directory -- */
 
 static void *grown(void *memory, size_t *room, size_t needed, size_t item_bytes)
 {
@@ -134,7 +134,7 @@ static int directory_read(struct walk *walk, struct directory *directory, struct
     return status;
 }
 
-/* ------------------------------------------------------------------------------ walking -- */
+/* --------------------------------------------------------------------------------- walking -- */
 
 static bool is_being_visited(const struct visit *visit, const struct os_stat *stat)
 {

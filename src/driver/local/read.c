@@ -34,7 +34,7 @@
 
 static void read_general(struct driver_env *env, struct driver_read *read);
 
-/* ------------------------------------------------------------------------------- ending -- */
+/* ---------------------------------------------------------------------------------- ending -- */
 
 static struct local_file *file_of(const struct driver_read *read)
 {
@@ -65,7 +65,7 @@ void local_read_finish(struct driver_env *env, struct driver_read *read, int sta
     complete(env, read, status, text);
 }
 
-/* ------------------------------------------------------------------------------ reading -- */
+/* --------------------------------------------------------------------------------- reading -- */
 
 /* Moves the vector's begin forward by `bytes`. */
 static void iov_advance(struct driver_read *read, uint64_t bytes)
@@ -163,7 +163,7 @@ static inline void read_begin(struct driver_env *env, struct driver_read *read,
         local_read_cached(env, read, file);
 }
 
-/* ------------------------------------------------------------------------------ trouble -- */
+/* --------------------------------------------------------------------------------- trouble -- */
 
 /* The name was opened once more, after ESTALE. */
 static void reopen_done(struct loop_op *op)
@@ -220,7 +220,7 @@ void local_read_failed(struct driver_env *env, struct driver_read *read, int64_t
     local_read_finish(env, read, (int)result, text);
 }
 
-/* -------------------------------------------------------------------------- whole files -- */
+/* ----------------------------------------------------------------------------- whole files -- */
 
 /* The read's answer, if what open and read gave can be trusted as one. */
 static bool whole_answer(struct driver_env *env, struct driver_read *read, int64_t result,
@@ -304,7 +304,7 @@ static bool whole_try(struct driver_env *env, struct driver_read *read)
     return true;
 }
 
-/* ---------------------------------------------------------------------- the general way -- */
+/* ------------------------------------------------------------------------- the general way -- */
 
 /* The read's file is ready, and in use if it is counted. */
 static void read_file(struct driver_env *env, struct driver_read *read, struct local_file *file)

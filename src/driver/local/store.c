@@ -22,7 +22,7 @@
 
 static const char file_scheme[] = "file://";
 
-/* -------------------------------------------------------------------------------- paths -- */
+/* ----------------------------------------------------------------------------------- paths -- */
 
 static int hex_value(char digit)
 {
@@ -83,7 +83,7 @@ static int path_of(const char *url, char **out)
     return 0;
 }
 
-/* ------------------------------------------------------------------------------ options -- */
+/* --------------------------------------------------------------------------------- options -- */
 
 static int own_option(void *data, const struct lsio_option *option)
 {
@@ -108,7 +108,7 @@ static int own_option(void *data, const struct lsio_option *option)
     return 1;
 }
 
-/* -------------------------------------------------------------------------- open, close -- */
+/* ----------------------------------------------------------------------------- open, close -- */
 
 static void local_store_close(struct lsio_store *base, bool forked)
 {

@@ -33,7 +33,7 @@ static struct memory_space *space_of(const struct lsio_store *store)
     return ((const struct memory_store *)(const void *)store)->space;
 }
 
-/* ------------------------------------------------------------------------- state, store -- */
+/* ---------------------------------------------------------------------------- state, store -- */
 
 static int memory_state_create(struct lsio_context *context, const struct loop_os *os,
                                uint32_t worker_count, void **out)
@@ -98,7 +98,7 @@ static int memory_check_key(const struct lsio_store *store, const char *key)
     return driver_key_check(key);
 }
 
-/* ------------------------------------------------------------------------------ objects -- */
+/* --------------------------------------------------------------------------------- objects -- */
 
 static void etag_write(uint64_t generation, char *out, size_t bytes)
 {
@@ -173,7 +173,7 @@ static int memory_object_info(struct driver_object *object, struct lsio_object_i
     return 0;
 }
 
-/* -------------------------------------------------------------------------------- reads -- */
+/* ----------------------------------------------------------------------------------- reads -- */
 
 static void copy_out(const struct driver_read *read, const uint8_t *from, uint64_t bytes)
 {
@@ -237,7 +237,7 @@ static int64_t memory_read_inline(struct lsio_store *store, const char *key, uin
     return result;
 }
 
-/* -------------------------------------------------------------------- list, put, remove -- */
+/* ----------------------------------------------------------------------- list, put, remove -- */
 
 /* The length of the common prefix that folds `key`, or 0: it is listed itself. */
 static size_t fold_bytes(const char *key, size_t prefix_bytes, char delimiter)

@@ -52,7 +52,7 @@ static uint64_t key_hash(const char *key)
     return hash ^ hash >> 29;
 }
 
-/* -------------------------------------------------------------------------------- blobs -- */
+/* ----------------------------------------------------------------------------------- blobs -- */
 
 static struct memory_blob *blob_create(const void *bytes, uint64_t length, uint64_t generation)
 {
@@ -82,7 +82,7 @@ void memory_blob_release(struct memory_blob *blob)
         free(blob);
 }
 
-/* ------------------------------------------------------------------------------- spaces -- */
+/* ---------------------------------------------------------------------------------- spaces -- */
 
 int memory_spaces_create(struct memory_spaces **out)
 {
@@ -170,7 +170,7 @@ int memory_space_open(struct memory_spaces *spaces, const char *name, struct mem
     return 0;
 }
 
-/* --------------------------------------------------------------------------------- keys -- */
+/* ------------------------------------------------------------------------------------ keys -- */
 
 /* Where the pointer to the key's slot is: at a NULL if there is none. Under the lock. */
 static struct slot **slot_find(struct memory_space *space, const char *key, uint64_t hash)
@@ -278,7 +278,7 @@ int memory_space_remove(struct memory_space *space, const char *key)
     return 0;
 }
 
-/* ------------------------------------------------------------------------------ listing -- */
+/* --------------------------------------------------------------------------------- listing -- */
 
 void memory_entries_free(struct memory_entry *entries, size_t count)
 {
