@@ -20,8 +20,8 @@
  *   Growth         structs begin with struct_bytes and arrays have an element stride, so that later
  *                  versions can add fields. Zero the struct, then set struct_bytes with sizeof;
  *                  a zero field means its default.
- *   Threads        "any": any thread at any time. "any, serialized": any thread, but not two at once
- *                  on the same object. "worker": called by LSIO, on one of its worker threads.
+ *   Threads        "any": any thread at any time. "any, serialized": any thread, but not two at
+ *                  once on the same object. "worker": called by LSIO, on one of its worker threads.
  *   Fork           a context does not survive fork(): in the child each call on it returns
  *                  LSIO_E_FORKED; lsio_context_destroy() there frees its memory. The parent is not
  *                  disturbed, and the child may create a context of its own.

@@ -31,6 +31,7 @@
 #define DEPTH_START 4u
 #define STARVED_WAIT_NS UINT64_C(20000000)
 #define GATHER_NS 4000000u
+#define GATHER_MAX 16u
 #define SLICE_NS 50000u
 
 /* ----------------------------------------------------------------------------- completions -- */
@@ -378,8 +379,16 @@ static bool park_refused(struct worker *worker, uint64_t until_ns)
            atomic_load(&context->work_epoch) != worker->seen_epoch;
 }
 
-/* With many reads in flight one wake-up per read is most of a read's cost: sleep for a quarter of
- * them, but not for long. A second look in a row that found nothing waits in earnest. */
+/* With many reads in flight a wake-up and a submission for each is most of their cost: sleep for
+ * several of them, but not for long, and not for so many that the device runs dry. */
+static uint32_t gather_count(const struct worker *worker)
+{
+    uint32_t most = worker->inflight * 3 / 4;
+
+    return most < GATHER_MAX ? most : GATHER_MAX;
+}
+
+/* A second look in a row that found nothing waits in earnest. */
 static bool gather_pays(struct worker *worker)
 {
     bool pays = !worker->env.warm && worker->inflight >= 8 && worker->env.loop_ops->gather &&
@@ -415,7 +424,7 @@ static void worker_park(struct worker *worker, uint64_t until_ns)
         atomic_fetch_add(&context->hungry_count, 1);
     if (!park_refused(worker, until_ns)) {
         if (!hungry && gather_pays(worker))
-            worker->env.loop_ops->gather(worker->env.loop, worker->inflight / 2, GATHER_NS);
+            worker->env.loop_ops->gather(worker->env.loop, gather_count(worker), GATHER_NS);
         else
             worker->env.loop_ops->wait(worker->env.loop, wait_ns);
         worker->unflushed = 0;
