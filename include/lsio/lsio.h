@@ -151,9 +151,10 @@ LSIO_API uint32_t lsio_context_workers(const struct lsio_context *context);
 
 /*
  * Makes a long-lived destination known to the kernel, so that reads into it need no page pinning.
- * Best effort: memory that cannot be registered is simply read into the ordinary way, and up to 15
- * ranges are kept. `addr` is borrowed until _unregister or the context's end. Never use it for a
- * destination that serves one request: pinning costs what it saves. Threads: any, not callbacks.
+ * Best effort: memory that cannot be registered is simply read into the ordinary way. Up to 15
+ * ranges are kept; one more is LSIO_E_LIMIT. `addr` is borrowed until _unregister or the context's
+ * end. Never use it for a destination that serves one request: pinning costs what it saves.
+ * Threads: any, not callbacks.
  */
 LSIO_API int lsio_memory_register(struct lsio_context *context, void *addr, uint64_t bytes);
 LSIO_API int lsio_memory_unregister(struct lsio_context *context, void *addr);
@@ -252,7 +253,9 @@ enum lsio_result_flags {
     LSIO_RESULT_ALLOCATED = 1u << 1 /* data was allocated by the library */
 };
 
-/* What became of a chunk. Written once, before its on_chunk runs. */
+/* What became of a chunk. Written once, before its on_chunk runs - with one exception: when an
+ * object is seen, at the batch's end, to have changed while it was read, what was delivered from it
+ * is not valid, and its chunks' statuses become LSIO_E_CHANGED before on_done runs. */
 struct lsio_result {
     int32_t status; /* 0 or negative */
     uint32_t flags; /* enum lsio_result_flags */
@@ -464,7 +467,8 @@ struct lsio_object_info {
     int64_t mtime_ns;
     char etag[128]; /* as lsio_object.etag wants it */
 };
-/* What was found of the batch's i-th object; -ENOENT if it was not opened (yet). Threads: any. */
+/* What was found of the i-th object of the submitted request (lsio_batch_add's are not counted);
+ * -ENOENT if it was not opened (yet). Threads: any. */
 LSIO_API int lsio_batch_object(struct lsio_batch *batch, size_t object,
                                struct lsio_object_info *out);
 

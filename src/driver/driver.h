@@ -77,7 +77,9 @@ struct driver_object {
     /* shared */
     _Atomic(void *) handle;   /* the driver's: once set it stays for the batch */
     _Atomic uint32_t touches; /* the driver's */
+    _Atomic bool key_checked; /* check_key() has approved */
     _Atomic int32_t changed;  /* set when the object was seen to change: LSIO_E_CHANGED for all */
+    bool counts_store;        /* its batch is counted in store->users here; frozen */
     uint64_t batch_bytes;     /* estimate of the bytes this batch reads of the store */
 };
 

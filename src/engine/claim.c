@@ -17,6 +17,8 @@
 
 #include "engine/engine.h"
 
+#define PROBES_RUN_MAX 4u
+
 /* ----------------------------------------------------------------------------- slab memory -- */
 
 static struct slab *slab_create(uint32_t chunks)
@@ -178,6 +180,8 @@ static void publish(struct lsio_batch *batch, struct slab *slab, bool planned)
     if (!slab->is_split && slab->plan.op_count) {
         uint64_t average = slab->plan.bytes_read / slab->plan.op_count + 1;
         uint64_t run = (UINT64_C(1) << 20) / average;
+        if (slab->plan.bytes_read == 0)
+            run = PROBES_RUN_MAX; /* nobody knows how much will follow */
         slab->run_max = run < 1 ? 1 : run > ENGINE_RUN_MAX ? ENGINE_RUN_MAX : (uint32_t)run;
     }
     pthread_mutex_lock(&context->lock);
@@ -232,7 +236,7 @@ static void segment_describe(struct segment *segment)
     for (size_t i = 0; i < segment->view.object_count; i++) {
         struct driver_object *object = &segment->objects[i];
         if (object->plan.profile->physical_order && object->store->driver->describe_object &&
-            !atomic_load_explicit(&object->changed, memory_order_relaxed))
+            object_status(object) == 0)
             object->store->driver->describe_object(object);
     }
 }

@@ -375,8 +375,7 @@ static void children_free(struct lsio_context *context, bool forked)
     while (context->batches) {
         struct lsio_batch *batch = context->batches;
         context->batches = batch->list_next;
-        if (!forked)
-            batch_free(batch);
+        batch_free(batch, forked);
     }
     for (uint32_t i = 0; i < context->chain_count; i++)
         chain_destroy(context->chains[i]);

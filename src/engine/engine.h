@@ -207,6 +207,7 @@ struct worker {
     struct claim waiting; /* found no memory, put aside while parts of splits are read */
     struct fold fold;
     struct planner *planner; /* made on first use */
+    struct operation *resumed, *resumed_last; /* probed, with their reads still to start */
     uint32_t inflight;       /* operations submitted and not reaped */
     uint32_t unflushed;      /* submitted since the last flush */
     uint32_t flush_sequence; /* counts flushes */
@@ -338,6 +339,7 @@ void worker_messages(struct worker *worker);
 int worker_step(struct worker *worker, uint64_t *until_ns);
 void worker_complete(struct driver_env *env, struct driver_read *read);
 void worker_wake(struct worker *worker);
+void worker_publish_stats(struct worker *worker); /* what drivers and loops have counted */
 
 /* claim.c */
 bool claim_next(struct worker *worker); /* makes worker->claim non-empty, or false */
@@ -364,11 +366,15 @@ enum start_result {
 };
 enum start_result operation_start(struct worker *worker, struct slab *slab, uint32_t op_index);
 struct operation *operation_get(struct worker *worker);
+/* Starts the oldest of worker->resumed; false: no memory now. */
+bool operation_resume(struct worker *worker);
 /* Gives back buffer and slot, on the worker it belongs to; from another worker by message. */
 void operation_release(struct worker *worker, struct operation *operation);
 /* The i-th chunk of a JOIN, VECTOR or PROBE, its index and resolved range. */
 const struct lsio_chunk *operation_member(const struct operation *operation, uint32_t i,
                                           uint64_t *index, uint64_t *offset, uint64_t *length);
+/* 0, or why nothing of an object can be read: a bad key, or it was seen to change. */
+int object_status(struct driver_object *object);
 /* Gives shared pool memory back and wakes workers that wait for some. */
 void pool_give(struct worker *worker, void *addr, uint64_t bytes);
 /* 0, or the status with which a chunk of that resolved length ends before any read. */
@@ -395,7 +401,7 @@ void fold_flush(struct worker *worker);
 int batch_create(struct lsio_context *context, const struct lsio_request *request, bool copy,
                  struct lsio_batch **out);
 void batch_start(struct lsio_batch *batch);
-void batch_free(struct lsio_batch *batch);
+void batch_free(struct lsio_batch *batch, bool forked);
 int batch_add(struct lsio_batch *batch, const struct lsio_request *more, uint64_t *first_index);
 void batch_cancel(struct lsio_batch *batch, int32_t status);
 int batch_destroy(struct lsio_batch *batch);

@@ -46,6 +46,6 @@ out:
     free(urls);
     free(profiles);
     free(numbers);
-    batch_free(batch);
+    batch_free(batch, false);
     return error;
 }

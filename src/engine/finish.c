@@ -29,6 +29,7 @@ void fold_flush(struct worker *worker)
     if (!batch)
         return;
     worker->fold = (struct fold){0};
+    worker_publish_stats(worker);
     stat_add(&worker->stats.chunks_done, fold.done);
     stat_add(&worker->stats.chunks_failed, fold.failed);
     atomic_fetch_add_explicit(&batch->record.bytes, fold.bytes, memory_order_relaxed);
@@ -289,14 +290,13 @@ static void group_finish(struct worker *worker, struct operation *operation)
 
 /* ----------------------------------------------------------------------------------- probe -- */
 
-/* A probe for one chunk goes on with that chunk at once, in the same operation: the common case of
- * whole files. False: plan it in a slab. */
+/* A probe for one chunk goes on with that chunk, in the same operation, as soon as the worker's
+ * target allows: the common case of whole files. False: plan it in a slab. */
 static bool probe_continue(struct worker *worker, struct operation *operation)
 {
     struct segment *segment = operation->segment;
     const struct lsio_chunk *chunk;
     uint64_t index, offset, length;
-    struct slab *slab;
 
     if (operation->plan->count != 1 || segment->batch->record.cancel_status)
         return false;
@@ -309,16 +309,14 @@ static bool probe_continue(struct worker *worker, struct operation *operation)
         return false;
     if (chunk_starts_read(worker, segment, chunk, length))
         return false;
-    slab = operation->slab;
+    slab_put(worker->context, operation->slab);
     operation->slab = NULL;
     operation->kind = PLAN_READ;
     operation->read.kind = DRIVER_READ;
     operation->chunk = index;
-    if (operation_read_chunk(worker, operation, chunk, offset, length) != START_OK) {
-        operation->slab = slab;
-        return false;
-    }
-    slab_put(worker->context, slab);
+    operation->free_next = NULL;
+    *(worker->resumed ? &worker->resumed_last->free_next : &worker->resumed) = operation;
+    worker->resumed_last = operation;
     return true;
 }
 

@@ -257,13 +257,28 @@ enum start_result operation_read_chunk(struct worker *worker, struct operation *
 
 /* ---------------------------------------------------------------------------- one per kind -- */
 
+int object_status(struct driver_object *object)
+{
+    int status = atomic_load_explicit(&object->changed, memory_order_relaxed);
+    const struct lsio_store *store = object->store;
+
+    if (status || atomic_load_explicit(&object->key_checked, memory_order_relaxed))
+        return status;
+    if (store->driver->check_key && store->driver->check_key(store, object->key) != 0) {
+        atomic_store(&object->changed, -EINVAL);
+        return -EINVAL;
+    }
+    atomic_store_explicit(&object->key_checked, true, memory_order_relaxed);
+    return 0;
+}
+
 /* 0, or the status with which the chunk ends before any read. */
 static int chunk_check(const struct worker *worker, const struct segment *segment,
                        const struct lsio_chunk *chunk, uint64_t length, const char **text)
 {
     bool raw = chain_reads_into_dst(chunk_chain(segment, chunk));
     int status =
-        atomic_load_explicit(&segment->objects[chunk->object].changed, memory_order_relaxed);
+        object_status(&segment->objects[chunk->object]);
 
     if (status) {
         *text = status == -EINVAL ? "the key is not one that this store can hold"
@@ -410,8 +425,7 @@ static enum start_result group_start(struct worker *worker, struct slab *slab,
     struct operation *operation;
     enum start_result result = START_OK;
     uint64_t offset = 0, bytes = plan->span_bytes, length;
-    int status = atomic_load_explicit(&slab->segment->objects[chunk->object].changed,
-                                      memory_order_relaxed);
+    int status = object_status(&slab->segment->objects[chunk->object]);
 
     if (status) {
         members_fail(worker, slab, plan, status);
@@ -583,6 +597,7 @@ enum start_result operation_start(struct worker *worker, struct slab *slab, uint
     if (slab->is_split)
         return part_start(worker, slab, op_index);
     plan = &slab->plan.ops[op_index];
+    __builtin_prefetch(plan + PREFETCH_CHUNKS); /* another worker may have written it */
     status =
         atomic_load_explicit(&slab->segment->batch->record.cancel_status, memory_order_relaxed);
     if (status) {
@@ -595,4 +610,27 @@ enum start_result operation_start(struct worker *worker, struct slab *slab, uint
         result = START_OK;
     }
     return result;
+}
+
+bool operation_resume(struct worker *worker)
+{
+    struct operation *operation = worker->resumed;
+    struct segment *segment = operation->segment;
+    const struct lsio_chunk *chunk = request_chunk(&segment->view, operation->chunk);
+    struct operation *next = operation->free_next;
+    int status = atomic_load_explicit(&segment->batch->record.cancel_status, memory_order_relaxed);
+    enum start_result result = START_OK;
+    uint64_t offset, length;
+
+    plan_chunk_range(chunk, atomic_load(&operation->read.object->plan.size), &offset, &length);
+    if (!status)
+        result = operation_read_chunk(worker, operation, chunk, offset, length);
+    if (result == START_NO_MEMORY)
+        return false;
+    worker->resumed = next;
+    if (status || result == START_FAILED) {
+        chunk_fail(worker, segment, operation->chunk, status ? status : -ENOMEM, 0, NULL);
+        operation_drop(worker, operation);
+    }
+    return true;
 }

@@ -15,15 +15,17 @@
 
 /* --------------------------------------------------------------------------------- segment -- */
 
-static void segment_finish(struct segment *segment)
+/* `forked`: in a child, where other threads' locks may be held for ever; memory only. */
+static void segment_finish(struct segment *segment, bool forked)
 {
     _Atomic(void *) *allocated = atomic_load(&segment->allocated);
 
-    for (size_t i = 0; segment->objects && i < segment->view.object_count; i++) {
+    for (size_t i = 0; segment->objects && !forked && i < segment->view.object_count; i++) {
         struct driver_object *object = &segment->objects[i];
-        if (object->store && object->store->driver->finish_object)
+        if ((atomic_load_explicit(&object->handle, memory_order_relaxed) || object->plan.extents) &&
+            object->store->driver->finish_object)
             object->store->driver->finish_object(object);
-        if (object->store)
+        if (object->counts_store)
             atomic_fetch_sub_explicit(&object->store->users, 1, memory_order_release);
     }
     free(segment->objects);
@@ -64,10 +66,10 @@ static int object_init(struct segment *segment, size_t index, uint64_t batch_byt
     state->key = object->key;
     state->etag = object->etag;
     state->batch_bytes = batch_bytes;
-    if (store->driver->check_key && store->driver->check_key(store, object->key) != 0)
-        atomic_init(&state->changed, -EINVAL);
     state->store = store;
-    atomic_fetch_add_explicit(&store->users, 1, memory_order_relaxed);
+    state->counts_store = index == 0 || segment->objects[index - 1].store != store;
+    if (state->counts_store)
+        atomic_fetch_add_explicit(&store->users, 1, memory_order_relaxed);
     return 0;
 }
 
@@ -158,7 +160,7 @@ static int batch_make(struct lsio_context *context, const struct lsio_request *r
     batch->first.stat_only = stat_only;
     error = segment_init(&batch->first, batch, request, copy);
     if (error) {
-        batch_free(batch);
+        batch_free(batch, false);
         return error;
     }
     if (request->deadline_ms)
@@ -238,7 +240,7 @@ int batch_add(struct lsio_batch *batch, const struct lsio_request *more, uint64_
         return -ENOMEM;
     error = segment_init(segment, batch, more, !(more->flags & LSIO_BORROW));
     if (error) {
-        segment_finish(segment);
+        segment_finish(segment, false);
         free(segment);
         return error;
     }
@@ -359,7 +361,7 @@ void batch_complete(struct lsio_batch *batch)
         batch_unlink(batch);
     pthread_mutex_unlock(&context->lock);
     if (detached)
-        batch_free(batch);
+        batch_free(batch, false);
     else
         record_done(&batch->record);
     pthread_mutex_lock(&context->lock);
@@ -368,18 +370,18 @@ void batch_complete(struct lsio_batch *batch)
     pthread_mutex_unlock(&context->lock);
 }
 
-void batch_free(struct lsio_batch *batch)
+void batch_free(struct lsio_batch *batch, bool forked)
 {
     struct segment *segment = batch->first.next;
 
-    segment_finish(&batch->first);
+    segment_finish(&batch->first, forked);
     while (segment) {
         struct segment *next = segment->next;
-        segment_finish(segment);
+        segment_finish(segment, forked);
         free(segment);
         segment = next;
     }
-    record_finish(&batch->record);
+    record_finish(&batch->record, forked);
     free(batch);
 }
 
@@ -407,7 +409,7 @@ int batch_destroy(struct lsio_batch *batch)
     pthread_mutex_lock(&context->lock);
     batch_unlink(batch);
     pthread_mutex_unlock(&context->lock);
-    batch_free(batch);
+    batch_free(batch, false);
     return 0;
 }
 

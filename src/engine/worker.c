@@ -33,6 +33,7 @@
 #define GATHER_NS 4000000u
 #define GATHER_MAX 16u
 #define SLICE_NS 50000u
+#define FILL_MAX 256u /* operations started before messages are looked at again */
 
 /* ----------------------------------------------------------------------------- completions -- */
 
@@ -172,15 +173,30 @@ static bool fill_more(const struct worker *worker)
            worker->inflight + (uint64_t)deque_count(&worker->ready) < 2ull * worker->depth;
 }
 
-static void worker_fill(struct worker *worker)
+/* True if there is more to do at once: it ran chains, or started as much as is good for others. */
+static bool worker_fill(struct worker *worker)
 {
+    bool ran = false, blocked = false;
+
     worker->starved = false;
     worker->immediate_now = 0;
-    while (fill_more(worker)) {
+    for (uint32_t started = 0; fill_more(worker); started++) {
+        if (started == FILL_MAX)
+            return true; /* there is more to do after a look at the messages */
+        struct operation *operation;
         enum start_result result;
+        if (worker->resumed && !blocked) {
+            if (operation_resume(worker))
+                continue;
+            blocked = true;
+            if (!claim_parts(worker)) {
+                worker->starved = true;
+                return ran;
+            }
+        }
         if (worker->claim.next == worker->claim.end) {
             if (!claim_resume(worker) && !claim_next(worker))
-                return;
+                return ran;
             worker->depth_max = depth_share(worker, worker->claim.slab);
             if (worker->depth > worker->depth_max)
                 worker->depth = worker->depth_max;
@@ -190,9 +206,14 @@ static void worker_fill(struct worker *worker)
             continue;
         if (result != START_OK) {
             worker->starved = true;
-            return;
+            return ran;
         }
         worker->claim.next++;
+        /* what the driver had at once is used at once: the next read gets the same hot buffer */
+        if (worker->env.warm && (operation = deque_pop(&worker->ready)) != NULL) {
+            operation_finish(worker, operation);
+            ran = true;
+        }
         if (worker->env.warm && worker->fold.done && worker->inflight == 0 &&
             worker->claim.next == worker->claim.end)
             fold_flush(worker); /* operations that ended at their start */
@@ -201,6 +222,7 @@ static void worker_fill(struct worker *worker)
     if (!worker->env.warm && worker->depth < worker->depth_max)
         worker->depth = worker->depth * 2 < worker->depth_max ? worker->depth * 2
                                                               : worker->depth_max;
+    return ran;
 }
 
 /* Hands queued operations over; the caller reaps next. */
@@ -304,7 +326,7 @@ static void worker_cancel_scan(struct worker *worker)
     }
 }
 
-static void worker_publish_stats(struct worker *worker)
+void worker_publish_stats(struct worker *worker)
 {
     struct worker_stats *stats = &worker->stats;
 
@@ -342,13 +364,13 @@ int worker_step(struct worker *worker, uint64_t *until_ns)
         worker_cancel_scan(worker);
     if (deadline != UINT64_MAX)
         context_check_deadlines(context, worker->env.os->now_ns());
-    worker_fill(worker);
+    ran = worker_fill(worker);
     if (flush_pays(worker))
         flushed = worker_flush(worker);
     if (flushed || worker->woke || deque_count(&worker->ready) > 0)
         reaped = worker_reap(worker, flushed);
     worker->woke = false;
-    ran = worker_process(worker);
+    ran |= worker_process(worker);
     if (ran && deque_count(&worker->ready) > 0)
         return WORKER_RAN;
     if (worker->fold.done && (!ran || worker->claim.next == worker->claim.end ||

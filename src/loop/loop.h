@@ -39,9 +39,10 @@ enum loop_kind {
     LOOP_READV = 1, /* fd or file, offset, iov, iov_count (<= 1024) */
     LOOP_OPEN = 2,  /* dirfd in fd, path, open_flags, beneath: result = a real descriptor */
     LOOP_CLOSE = 3, /* fd */
-    LOOP_READ_FILE =
-        4 /* open, read, close as one: dirfd in fd, path, open_flags, beneath, offset, addr,
-             bytes. result = bytes read, or the error of the step named in `step` */
+    /* open, read, close as one: dirfd in fd, path, open_flags, beneath, offset, addr, bytes.
+     * result = bytes read, or the error of the step named in `step`. Devices are not read: -EXDEV,
+     * which may also mean that the path leaves dirfd's mount; open it then by itself, and look. */
+    LOOP_READ_FILE = 4
 };
 
 enum loop_step { LOOP_STEP_OPEN = 0, LOOP_STEP_READ = 1 };

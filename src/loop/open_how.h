@@ -12,6 +12,8 @@ struct open_how_v0 {
 
 /* RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS: nothing above the directory, by no way. */
 #define OPEN_RESOLVE_BENEATH UINT64_C(0x0a)
+/* RESOLVE_NO_XDEV: -EXDEV where the path leaves the mount, as a link to a device does. */
+#define OPEN_RESOLVE_NO_XDEV UINT64_C(0x01)
 /* RESOLVE_CACHED (5.12): -EAGAIN where the lookup would wait. */
 #define OPEN_RESOLVE_CACHED  UINT64_C(0x20)
 

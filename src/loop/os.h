@@ -39,7 +39,8 @@ struct loop_os {
     uint64_t (*now_ns)(void); /* monotonic */
     int (*open)(int dirfd, const char *path, int flags,
                 bool beneath); /* a descriptor; O_CLOEXEC added */
-    /* The same if it needs no waiting: -EAGAIN where names are not in memory or one cannot tell. */
+    /* The same if it needs no waiting: -EAGAIN where names are not in memory, where the path leaves
+     * the directory's mount (a link to a device does), or where one cannot tell. */
     int (*open_nowait)(int dirfd, const char *path, int flags, bool beneath);
     void (*close)(int fd);
     /* Takes O_NONBLOCK from a regular file that was opened with it. NULL: it means nothing here. */

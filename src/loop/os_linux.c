@@ -79,11 +79,13 @@ static int linux_open(int dirfd, const char *path, int flags, bool beneath)
 
 static int linux_open_nowait(int dirfd, const char *path, int flags, bool beneath)
 {
-    uint64_t resolve = OPEN_RESOLVE_CACHED | (beneath ? OPEN_RESOLVE_BENEATH : 0);
+    uint64_t resolve =
+        OPEN_RESOLVE_CACHED | OPEN_RESOLVE_NO_XDEV | (beneath ? OPEN_RESOLVE_BENEATH : 0);
     int fd = open_resolved(dirfd, path, flags, resolve);
 
     /* A kernel or a filter that does not know the call says so in one of these ways. */
-    return fd == -ENOSYS || fd == -EINVAL || fd == -EPERM || fd == -EINTR ? -EAGAIN : fd;
+    return fd == -ENOSYS || fd == -EINVAL || fd == -EPERM || fd == -EINTR || fd == -EXDEV ? -EAGAIN
+                                                                                          : fd;
 }
 
 static void linux_close(int fd)

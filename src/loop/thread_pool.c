@@ -24,6 +24,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -64,6 +65,7 @@ static int64_t read_blocking(int fd, const struct iovec *iov, int count, uint64_
 static int64_t read_file_blocking(const struct loop_os *os, struct loop_op *op)
 {
     struct iovec iov = {.iov_base = op->addr, .iov_len = (size_t)op->bytes};
+    struct os_stat stat;
     int64_t result;
     int fd;
 
@@ -71,6 +73,10 @@ static int64_t read_file_blocking(const struct loop_os *os, struct loop_op *op)
     fd = os->open(op->fd, op->path, (int)op->open_flags, op->beneath);
     if (fd < 0)
         return fd;
+    if (os->stat_fd(fd, &stat) == 0 && (S_ISCHR(stat.mode) || S_ISBLK(stat.mode))) {
+        os->close(fd);
+        return -EXDEV;
+    }
     op->step = LOOP_STEP_READ;
     result = read_blocking(fd, &iov, 1, op->offset);
     os->close(fd);

@@ -143,10 +143,13 @@ static void write_open(struct loop *loop, struct io_uring_sqe *sqe, const struct
     uint32_t flags =
         file_index ? op->open_flags & ~(uint32_t)O_CLOEXEC : op->open_flags | O_CLOEXEC;
 
-    if (op->beneath) {
+    if (op->beneath || op->kind == LOOP_READ_FILE) {
         struct open_how_v0 *how = &loop->hows[sqe - loop->ring.sq.sqes];
 
-        *how = (struct open_how_v0){.flags = flags, .resolve = OPEN_RESOLVE_BENEATH};
+        *how = (struct open_how_v0){
+            .flags = flags,
+            .resolve = (op->beneath ? OPEN_RESOLVE_BENEATH : 0) |
+                       (op->kind == LOOP_READ_FILE ? OPEN_RESOLVE_NO_XDEV : 0)};
         io_uring_prep_openat2(sqe, op->fd, op->path, (struct open_how *)(void *)how);
     } else {
         io_uring_prep_openat(sqe, op->fd, op->path, (int)flags, 0);

@@ -36,11 +36,13 @@ int record_init(struct record *record, uint64_t chunk_count)
     return 0;
 }
 
-void record_finish(struct record *record)
+void record_finish(struct record *record, bool forked)
 {
     if (record->event_fd >= 0)
         close(record->event_fd);
     free(record->errors);
+    if (forked)
+        return;
     pthread_cond_destroy(&record->done_cond);
     pthread_mutex_destroy(&record->lock);
 }

@@ -42,7 +42,9 @@ struct record {
 };
 
 int record_init(struct record *record, uint64_t chunk_count);
-void record_finish(struct record *record);
+/* `forked`: in a child, where the lock may be held and the condition waited for by threads that do
+ * not exist. */
+void record_finish(struct record *record, bool forked);
 
 /* A chunk failed. `error` is copied if one of the first; its `status` counts always. Threads:
  * any. */

@@ -96,24 +96,15 @@ static void whole_file_only_where_safe(void **state)
     driver_local.finish_object(&object);
 }
 
-static void warm_reads_at_once(void **state)
+static void warm_names_are_opened_at_once(void **state)
 {
     struct local_fixture *f = *state;
     struct driver_object object;
-    struct rig_read read;
 
     rig_file_write(f->directory, "x", 4096, 3);
     f->rig->env.warm = true;
     rig_object_init(&object, f->store, "x");
     assert_int_equal(rig_read(f->rig, &object, 0, 4096, buffer), 0); /* now the name is in memory */
-    driver_local.finish_object(&object);
-    rig_object_init(&object, f->store, "x");
-    rig_read_init(&read, &object, 96, 4000, buffer);
-    rig_begin(f->rig, &read);
-    assert_int_equal(read.completions, 1);
-    assert_int_equal(read.read.status, 0);
-    assert_int_equal(read.read.bytes_done, 4000);
-    rig_check(buffer, 4000, 3, 96);
     driver_local.finish_object(&object);
     rig_object_init(&object, f->store, "x");
     assert_int_equal(rig_probe(f->rig, &object), 0);
@@ -616,7 +607,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(whole_file_needs_no_descriptor),
         TEST(whole_file_only_where_safe),
-        TEST(warm_reads_at_once),
+        TEST(warm_names_are_opened_at_once),
         TEST(probe_finds_size),
         TEST(vectors),
         TEST(short_reads_go_on),

@@ -54,7 +54,7 @@ static void failures(void **state)
     assert_int_equal(record_status_count(&record, 0), 100);
     fail_at(&record, 200, -EACCES); /* not the lowest */
     assert_int_equal(record.status, -ENOENT);
-    record_finish(&record);
+    record_finish(&record, false);
 }
 
 static void sizes_of_callers(void **state)
@@ -79,7 +79,7 @@ static void sizes_of_callers(void **state)
     assert_int_equal(record_error(&record, 3, &later.error), 0); /* an older caller's */
     assert_int_equal(later.error.text[0], 'x');
     assert_int_equal(later.guard, 77);
-    record_finish(&record);
+    record_finish(&record, false);
 }
 
 static int readable(int fd)
@@ -112,12 +112,12 @@ static void the_end(void **state)
     assert_int_equal(record_wait(&record, 0), 0);
     assert_int_equal(record_wait(&record, LSIO_FOREVER), 0);
     assert_int_equal(record_wait(&record, LSIO_FOREVER - 1), 0);
-    record_finish(&record);
+    record_finish(&record, false);
     assert_int_equal(record_init(&record, 1), 0);
     record_done(&record);
     assert_int_equal(record_notify(&record, &fd), 0); /* asked for afterwards */
     assert_int_equal(readable(fd), 1);
-    record_finish(&record);
+    record_finish(&record, false);
 }
 
 int main(void)

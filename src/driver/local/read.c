@@ -11,9 +11,6 @@
  * An object whose size or etag the caller has stated, or of which this read is one part, must be
  * compared with the file, so it never goes the whole-file way. Neither do stores with direct = on.
  *
- * While the worker's reads are there at once (env->warm), short ones are made by system calls on
- * the worker itself, which cost less than the ring; what would wait takes the ring.
- *
  * Once a held file is an object's handle, a read costs one acquire load, a few stores into the loop
  * operation, and the submit: no lock, no atomic write.
  *
@@ -26,7 +23,6 @@
 
 #define READ_BYTES_MAX      (UINT64_C(1) << 30) /* of one loop operation */
 #define READ_IOV_MAX        1024u
-#define LOCAL_NOW_BYTES_MAX 16384u
 #define READ_ATTEMPTS_MAX   64u
 
 #define LIKELY(x)   __builtin_expect(!!(x), 1)
@@ -142,24 +138,13 @@ void local_read_cached(struct driver_env *env, struct driver_read *read, struct 
     local_submit(env, read, read_done);
 }
 
-/* By one system call on this thread, if the bytes are in memory. */
-static bool read_now(struct driver_env *env, struct driver_read *read, struct local_file *file)
-{
-    if (read->iov || env->os->read_nowait(file->fd, read->addr, read->bytes, read->offset) !=
-                         (int64_t)read->bytes)
-        return false;
-    read->progress = read->bytes;
-    local_read_finish(env, read, 0, NULL);
-    return true;
-}
-
 /* The file is ready, and in use if it is counted. */
 static inline void read_begin(struct driver_env *env, struct driver_read *read,
                               struct local_file *file)
 {
     if (UNLIKELY(direct_wanted(env, read, file)))
         direct_read(env, read, file);
-    else if (!env->warm || read->bytes > LOCAL_NOW_BYTES_MAX || !read_now(env, read, file))
+    else
         local_read_cached(env, read, file);
 }
 
@@ -251,21 +236,6 @@ static void whole_done(struct loop_op *op)
         read_general(env, read);
 }
 
-/* By three system calls on this thread, if names and bytes are in memory. While they are, that is
- * cheaper than a chain of ring operations. */
-static bool whole_now(struct driver_env *env, struct driver_read *read, struct local_store *store)
-{
-    const struct loop_os *os = env->os;
-    int64_t result;
-    int fd = os->open_nowait(store->root_fd, read->object->key, LOCAL_OPEN_FLAGS, store->beneath);
-
-    if (fd < 0)
-        return whole_answer(env, read, fd, true);
-    result = os->read_nowait(fd, read->addr, read->bytes, read->offset);
-    os->close(fd);
-    return whole_answer(env, read, result, false);
-}
-
 static bool whole_fits(struct driver_env *env, struct driver_read *read)
 {
     struct driver_object *object = read->object;
@@ -286,8 +256,6 @@ static bool whole_try(struct driver_env *env, struct driver_read *read)
 
     if (!whole_fits(env, read))
         return false;
-    if (env->warm && whole_now(env, read, store))
-        return true;
     if (!env->loop_ops->can_read_file(env->loop))
         return false;
     read->op.kind = LOOP_READ_FILE;
