@@ -424,7 +424,9 @@ bool claim_next(struct worker *worker)
     struct lsio_context *context = worker->context;
     struct slab *slab = worker->claim.slab;
 
-    if (slab && claim_run(worker, slab))
+    /* batches take turns by the run, so that a short one need not wait for a long one's slab */
+    if (slab && atomic_load_explicit(&context->work_count, memory_order_relaxed) <= 1 &&
+        claim_run(worker, slab))
         return true;
     claim_drop(worker);
     if (atomic_load_explicit(&context->work_count, memory_order_relaxed) == 0) {

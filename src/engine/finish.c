@@ -263,7 +263,8 @@ static void group_finish(struct worker *worker, struct operation *operation)
     uint64_t useful = 0, end = read->offset;
     int32_t status = read->status;
 
-    if (status == -ECANCELED || status == -ENOENT || status == -EACCES) {
+    if (status == -ENOENT || status == -EACCES ||
+        (status < 0 && operation->segment->batch->record.cancel_status)) {
         members_fail(worker, operation);
         operation_release(worker, operation);
         return;
@@ -406,6 +407,11 @@ static void part_finish(struct worker *worker, struct operation *operation)
 
 void operation_finish(struct worker *worker, struct operation *operation)
 {
+    int32_t canceled = atomic_load_explicit(&operation->segment->batch->record.cancel_status,
+                                            memory_order_relaxed);
+
+    if (canceled && operation->read.status == -ECANCELED)
+        operation->read.status = canceled; /* a deadline cancels, too */
     stat_add(&worker->stats.bytes_read, operation->read.bytes_done);
     switch (operation->kind) {
     case PLAN_READ:
