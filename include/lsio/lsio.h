@@ -153,8 +153,8 @@ LSIO_API uint32_t lsio_context_workers(const struct lsio_context *context);
  * Makes a long-lived destination known to the kernel, so that reads into it need no page pinning.
  * Best effort: memory that cannot be registered is simply read into the ordinary way. Up to 15
  * ranges are kept; one more is LSIO_E_LIMIT. `addr` is borrowed until _unregister or the context's
- * end. Never use it for a destination that serves one request: pinning costs what it saves.
- * Threads: any, not callbacks.
+ * end. Never use it for a destination that serves one request: pinning costs what it saves. Neither
+ * call may be made while a batch reads into the range. Threads: any, not callbacks.
  */
 LSIO_API int lsio_memory_register(struct lsio_context *context, void *addr, uint64_t bytes);
 LSIO_API int lsio_memory_unregister(struct lsio_context *context, void *addr);

@@ -416,7 +416,7 @@ bool claim_resume(struct worker *worker)
     claim_drop(worker);
     worker->claim = worker->waiting;
     worker->waiting = (struct claim){0};
-    return true;
+    return worker->claim.next != worker->claim.end; /* it may have been at its end already */
 }
 
 bool claim_next(struct worker *worker)

@@ -107,6 +107,8 @@ static int lane_acquire(void *pointer, uint64_t bytes, void **out)
     if (memory) {
         context->lane_owner = env->worker + 1;
         context->lane_depth++;
+    } else if (context->lane_owner == 0) {
+        pthread_cond_signal(&context->lane_cond); /* the next one may have more luck */
     }
     pthread_mutex_unlock(&context->lane_lock);
     if (!memory)

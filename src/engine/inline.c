@@ -22,7 +22,8 @@ static bool chunk_is_simple(const struct request_view *view, const struct lsio_c
         chunk->length == 0 || (chunk->flags & LSIO_CHUNK_ALLOC))
         return false;
     object = request_object(view, chunk->object);
-    return !object->etag && object->store->driver->read_inline;
+    return !object->etag && (object->size == 0 || object->size == LSIO_SIZE_UNKNOWN) &&
+           object->store->driver->read_inline;
 }
 
 /* True if all chunks may be tried; *buffered: some need the read buffer or run a chain. */

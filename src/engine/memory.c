@@ -90,11 +90,22 @@ static uint32_t slot_find(struct lsio_context *context, const void *addr, void *
     return found;
 }
 
+static void slot_clear(struct lsio_context *context, uint32_t slot)
+{
+    pthread_mutex_lock(&context->lock);
+    context->user_buffers[slot] = (struct user_buffer){NULL, 0};
+    pthread_mutex_unlock(&context->lock);
+}
+
 int context_memory_register(struct lsio_context *context, void *addr, uint64_t bytes)
 {
     uint32_t slot = slot_find(context, NULL, addr, bytes);
 
-    return slot ? registration_apply(context, slot, addr, bytes) : LSIO_E_LIMIT;
+    int error = slot ? registration_apply(context, slot, addr, bytes) : LSIO_E_LIMIT;
+
+    if (slot && error)
+        slot_clear(context, slot);
+    return error;
 }
 
 int context_memory_unregister(struct lsio_context *context, void *addr)
@@ -107,8 +118,6 @@ int context_memory_unregister(struct lsio_context *context, void *addr)
     error = registration_apply(context, slot, NULL, 0);
     if (error)
         return error;
-    pthread_mutex_lock(&context->lock);
-    context->user_buffers[slot] = (struct user_buffer){NULL, 0};
-    pthread_mutex_unlock(&context->lock);
+    slot_clear(context, slot);
     return 0;
 }

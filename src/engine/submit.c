@@ -25,9 +25,11 @@ static void segment_finish(struct segment *segment, bool forked)
         if ((atomic_load_explicit(&object->handle, memory_order_relaxed) || object->plan.extents) &&
             object->store->driver->finish_object)
             object->store->driver->finish_object(object);
-        if (object->counts_store)
-            atomic_fetch_sub_explicit(&object->store->users, 1, memory_order_release);
     }
+    /* only now: with its last user gone a store may be closed */
+    for (size_t i = 0; segment->objects && !forked && i < segment->view.object_count; i++)
+        if (segment->objects[i].counts_store)
+            atomic_fetch_sub_explicit(&segment->objects[i].store->users, 1, memory_order_release);
     free(segment->objects);
     for (uint64_t i = 0; allocated && i < segment->view.chunk_count; i++)
         free(atomic_load_explicit(&allocated[i], memory_order_relaxed));
@@ -138,7 +140,7 @@ static int batch_make(struct lsio_context *context, const struct lsio_request *r
     struct lsio_batch *batch;
     int error;
 
-    if (!request)
+    if (!request || request->struct_bytes < offsetof(struct lsio_request, reserved))
         return -EINVAL;
     batch = calloc(1, sizeof(*batch));
     if (!batch)
@@ -207,12 +209,13 @@ void batch_start(struct lsio_batch *batch)
 {
     struct lsio_context *context = batch->context;
     uint64_t deadline;
-    bool empty = batch->first.view.chunk_count == 0;
+    bool empty = batch->first.view.chunk_count == 0, sooner;
 
     pthread_mutex_lock(&context->lock);
     batch_link(batch);
     deadline = atomic_load(&context->next_deadline_ns);
-    if (batch->deadline_ns < deadline)
+    sooner = batch->deadline_ns < deadline;
+    if (sooner)
         atomic_store(&context->next_deadline_ns, batch->deadline_ns);
     if (!empty) {
         batch->plan_next = &batch->first;
@@ -222,6 +225,8 @@ void batch_start(struct lsio_batch *batch)
     pthread_mutex_unlock(&context->lock);
     if (empty)
         context->workers[0].env.post(&context->workers[0].env, &batch->empty_node);
+    else if (sooner)
+        context_wake_all(context); /* whoever sleeps does so until a later deadline */
     else
         context_wake_one(context);
 }
@@ -392,8 +397,8 @@ int batch_destroy(struct lsio_batch *batch)
     pthread_mutex_lock(&context->lock);
     if (batch->running && callback_current && callback_current->context == context) {
         batch->detached = true;
+        batch_cancel(batch, -ECANCELED); /* under the lock: without it the batch may be gone */
         pthread_mutex_unlock(&context->lock);
-        batch_cancel(batch, -ECANCELED);
         return 0;
     }
     pthread_mutex_unlock(&context->lock);

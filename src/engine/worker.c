@@ -173,6 +173,11 @@ static bool fill_more(const struct worker *worker)
            worker->inflight + (uint64_t)deque_count(&worker->ready) < 2ull * worker->depth;
 }
 
+static bool claim_is_parts(const struct worker *worker)
+{
+    return worker->claim.next != worker->claim.end && worker->claim.slab->is_split;
+}
+
 /* True if there is more to do at once: it ran chains, or started as much as is good for others. */
 static bool worker_fill(struct worker *worker)
 {
@@ -189,7 +194,8 @@ static bool worker_fill(struct worker *worker)
             if (operation_resume(worker))
                 continue;
             blocked = true;
-            if (!claim_parts(worker)) {
+            /* parts that are claimed already hold the memory that is missing: they go on */
+            if (!claim_is_parts(worker) && !claim_parts(worker)) {
                 worker->starved = true;
                 return ran;
             }

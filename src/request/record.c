@@ -163,9 +163,11 @@ uint64_t record_status_count(struct record *record, int status)
     uint64_t count = 0;
 
     pthread_mutex_lock(&record->lock);
-    if (status == 0)
-        count = atomic_load(&record->chunk_count) - atomic_load(&record->remaining) -
-                atomic_load(&record->failed);
+    if (status == 0) { /* folds are not one instant */
+        uint64_t failed = atomic_load(&record->failed);
+        uint64_t done = atomic_load(&record->chunk_count) - atomic_load(&record->remaining);
+        count = done > failed ? done - failed : 0;
+    }
     for (uint32_t i = 0; i < record->status_kinds; i++)
         if (record->statuses[i].status == status)
             count += record->statuses[i].count;

@@ -12,7 +12,7 @@
 
 int request_view_init(struct request_view *view, const struct lsio_request *request)
 {
-    if (!request || request->struct_bytes < offsetof(struct lsio_request, chunks) ||
+    if (!request || request->struct_bytes < offsetof(struct lsio_request, reserved) ||
         request->struct_bytes > 4096)
         return -EINVAL;
     *view = (struct request_view){

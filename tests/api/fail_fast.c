@@ -4,8 +4,18 @@
 
 #define CHUNKS 20000u
 
+/* Slow enough that no worker gets through the batch while another is about to fail. */
+static int dawdle(struct lsio_call *call)
+{
+    if (call->index % 100 == 0)
+        api_sleep_ms(2);
+    return 0;
+}
+
 static void run(struct api *api, uint32_t flags)
 {
+    struct lsio_stage stage = api_stage(dawdle, LSIO_STAGE_READS_ONLY, NULL);
+    struct lsio_chain *chain;
     struct lsio_object object = api_object(api, "k");
     struct lsio_chunk *chunks = calloc(CHUNKS, sizeof(*chunks));
     struct lsio_result *results = calloc(CHUNKS, sizeof(*results));
@@ -21,7 +31,9 @@ static void run(struct api *api, uint32_t flags)
                                         .length = 64,
                                         .dst = dst + (size_t)i * 64,
                                         .dst_bytes = 64};
+    assert_int_equal(lsio_chain_create(api->context, &stage, 1, &chain), 0);
     api_seen_init(&seen, CHUNKS);
+    request.chain = chain;
     request.on_chunk = api_seen_on_chunk;
     request.on_done = api_seen_on_done;
     request.data = &seen;

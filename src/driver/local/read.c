@@ -8,6 +8,10 @@
  *   general      gets the file (file.c), then reads until nothing is missing: a short read goes on
  *                where it stopped; the end of the file before that is LSIO_E_TRUNCATED.
  *
+ * What is read the whole-file way is not looked at before (a descriptor of the ring's own cannot
+ * be): devices are kept out by not leaving the mount, but a FIFO with data in it, or a device node
+ * within the store, would be read. The general way refuses both before any read.
+ *
  * An object whose size or etag the caller has stated, or of which this read is one part, must be
  * compared with the file, so it never goes the whole-file way. Neither do stores with direct = on.
  *
