@@ -20,10 +20,8 @@
  * unclaimed.
  */
 #define _GNU_SOURCE
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include "engine/engine.h"
 

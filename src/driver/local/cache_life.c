@@ -89,7 +89,7 @@ int cache_create(const struct loop_os *os, uint32_t worker_count, struct local_c
 
 void cache_forget_store(struct local_cache *cache, const struct local_store *store)
 {
-    struct cache_todo todo = {0};
+    struct cache_later later = {0};
     struct local_file *file;
 
     do {
@@ -99,12 +99,12 @@ void cache_forget_store(struct local_cache *cache, const struct local_store *sto
             next = file->all_next;
             if (file->store != store || file->state == FILE_DEAD)
                 continue;
-            if (todo.fd_count + 2 > CACHE_TODO_FDS)
+            if (later.fd_count + 2 > CACHE_LATER_FDS)
                 break;
             cache_unlist(cache, file);
-            cache_settle(cache, file, &todo);
+            cache_settle(cache, file, &later);
         }
-        cache_leave(cache, &todo);
+        cache_leave(cache, &later);
     } while (file);
 }
 

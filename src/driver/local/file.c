@@ -93,12 +93,12 @@ static void starved_run(struct driver_env *env, struct queue_node *node)
 
 /* Under the lock, which is given back. */
 static void starve(struct local_cache *cache, struct driver_read *read, struct local_file *file,
-                   struct cache_todo *todo)
+                   struct cache_later *later)
 {
     read->node.run = starved_run;
     wait_in(&cache->starved, read, file);
     cache->starved_count++;
-    cache_leave(cache, todo);
+    cache_leave(cache, later);
 }
 
 /* What the open has found, for one of the reads that want the file; under the lock. */
@@ -134,17 +134,17 @@ static int open_take(struct local_cache *cache, struct local_file *file, int fd,
 
 /* No descriptor. True: the opener tries again, now or later; the lock is given back. */
 static bool open_again(struct driver_env *env, struct local_cache *cache, struct driver_read *read,
-                       struct local_file *file, struct cache_todo *todo)
+                       struct local_file *file, struct cache_later *later)
 {
-    if (cache_evict(cache, todo)) {
-        cache_leave(cache, todo);
+    if (cache_evict(cache, later)) {
+        cache_leave(cache, later);
         env->retries++;
         read->attempts = 1;
         open_start(env, read, file);
         return true;
     }
     if (cache_is_busy(cache)) {
-        starve(cache, read, file, todo);
+        starve(cache, read, file, later);
         return true;
     }
     return false;
@@ -154,13 +154,13 @@ static bool open_again(struct driver_env *env, struct local_cache *cache, struct
 static void open_stale(struct driver_env *env, struct driver_read *read, struct local_file *file,
                        int fd)
 {
-    struct cache_todo todo = {0};
+    struct cache_later later = {0};
 
     cache_enter(file->cache);
     if (fd >= 0)
-        cache_close_fd(file->cache, fd, &todo);
+        cache_close_fd(file->cache, fd, &later);
     file->cache->fd_count--;
-    cache_leave(file->cache, &todo);
+    cache_leave(file->cache, &later);
     env->retries++;
     read->attempts = 1;
     open_start(env, read, file);
@@ -171,7 +171,7 @@ static void open_finish(struct driver_env *env, struct driver_read *read, struct
                         int fd)
 {
     struct local_cache *cache = file->cache;
-    struct cache_todo todo = {0};
+    struct cache_later later = {0};
     struct os_stat stat;
     struct driver_read *waiters;
     const char *text = NULL;
@@ -184,7 +184,7 @@ static void open_finish(struct driver_env *env, struct driver_read *read, struct
     cache_enter(cache);
     if (fd == -EMFILE || fd == -ENFILE) {
         cache->fd_count--; /* it was admitted */
-        if (open_again(env, cache, read, file, &todo))
+        if (open_again(env, cache, read, file, &later))
             return;
         cache->fd_count++;
         text = ERROR_LIMIT;
@@ -193,9 +193,9 @@ static void open_finish(struct driver_env *env, struct driver_read *read, struct
         status = open_take(cache, file, fd, &stat);
     if (status < 0) {
         if (fd >= 0)
-            cache_close_fd(cache, fd, &todo);
+            cache_close_fd(cache, fd, &later);
         cache->fd_count--;
-        todo.freed = true;
+        later.freed = true;
         file->state = FILE_CLOSED;
         cache_unlist(cache, file);
     }
@@ -203,8 +203,8 @@ static void open_finish(struct driver_env *env, struct driver_read *read, struct
     open_deal(cache, file, read, status, text);
     for (struct driver_read *waiter = waiters; waiter; waiter = waiter->next)
         open_deal(cache, file, waiter, status == -ECANCELED ? LOCAL_RESTART : status, text);
-    cache_unuse(cache, file, &todo);
-    cache_leave(cache, &todo);
+    cache_unuse(cache, file, &later);
+    cache_leave(cache, &later);
     local_read_resume(env, read);
     resume_all(env, waiters);
 }
@@ -221,21 +221,21 @@ static void open_start(struct driver_env *env, struct driver_read *read, struct 
 {
     struct local_cache *cache = file->cache;
     struct local_store *store = file->store;
-    struct cache_todo todo = {0};
+    struct cache_later later = {0};
     int fd = -EAGAIN;
 
     cache_enter(cache);
     if (read->state & LOCAL_CANCELED) {
         cache->fd_count++;
-        cache_leave(cache, &todo);
+        cache_leave(cache, &later);
         open_finish(env, read, file, -ECANCELED);
         return;
     }
-    if (!cache_admit(cache, &todo)) {
-        starve(cache, read, file, &todo);
+    if (!cache_admit(cache, &later)) {
+        starve(cache, read, file, &later);
         return;
     }
-    cache_leave(cache, &todo);
+    cache_leave(cache, &later);
     read->wait = file;
     if (env->warm &&
         read->attempts ==
@@ -272,7 +272,7 @@ static struct local_file *get_idle(struct driver_env *env, struct driver_read *r
                                    struct local_file *file, bool *again)
 {
     struct local_cache *cache = file->cache;
-    struct cache_todo todo = {0};
+    struct cache_later later = {0};
     bool current = file_is_current(file);
     int status = LOCAL_RESTART;
 
@@ -282,8 +282,8 @@ static struct local_file *get_idle(struct driver_env *env, struct driver_read *r
     else
         cache_unlist(cache, file);
     if (status != 0 || file->held)
-        cache_unuse(cache, file, &todo);
-    cache_leave(cache, &todo);
+        cache_unuse(cache, file, &later);
+    cache_leave(cache, &later);
     if (status == 0)
         return file;
     *again = status == LOCAL_RESTART;
@@ -304,7 +304,7 @@ struct local_file *file_get(struct driver_env *env, struct driver_read *read)
 
     file_bury_dead(env, cache);
     while (again) {
-        struct cache_todo todo = {0};
+        struct cache_later later = {0};
         struct local_file *file;
         bool opener, known;
 
@@ -317,7 +317,7 @@ struct local_file *file_get(struct driver_env *env, struct driver_read *read)
             file = cache_add(cache, store, object->key, hash, object);
         if (file && file->state == FILE_OPENING) {
             wait_in(&file->waiters, read, file);
-            cache_leave(cache, &todo);
+            cache_leave(cache, &later);
             return NULL;
         }
         opener = file && file->state == FILE_CLOSED;
@@ -325,7 +325,7 @@ struct local_file *file_get(struct driver_env *env, struct driver_read *read)
             file->state = FILE_OPENING;
         if (file && !(known && file->held))
             cache_use(cache, file);
-        cache_leave(cache, &todo);
+        cache_leave(cache, &later);
         if (!file) {
             read_fail(env, read, -ENOMEM, NULL);
             return NULL;
@@ -346,11 +346,11 @@ struct local_file *file_get(struct driver_env *env, struct driver_read *read)
 void file_put(struct local_file *file)
 {
     struct local_cache *cache = file->cache;
-    struct cache_todo todo = {0};
+    struct cache_later later = {0};
 
     cache_enter(cache);
-    cache_unuse(cache, file, &todo);
-    cache_leave(cache, &todo);
+    cache_unuse(cache, file, &later);
+    cache_leave(cache, &later);
 }
 
 /* -------------------------------------------------------------------------------- O_DIRECT -- */
@@ -361,7 +361,7 @@ static void direct_open_done(struct loop_op *op)
     struct driver_env *env = read->env;
     struct local_file *file = read->wait;
     struct local_cache *cache = file->cache;
-    struct cache_todo todo = {0};
+    struct cache_later later = {0};
     struct driver_read *waiters;
     struct os_stat stat;
     int fd = (int)op->result;
@@ -379,13 +379,13 @@ static void direct_open_done(struct loop_op *op)
     if (keep >= 0)
         cache->fd_count++;
     else if (fd >= 0)
-        cache_close_fd(cache, fd, &todo);
+        cache_close_fd(cache, fd, &later);
     atomic_store_explicit(&file->direct_fd, keep, memory_order_release);
     waiters = take_waiters(&file->direct_waiters);
     for (struct driver_read *waiter = waiters; waiter; waiter = waiter->next)
         waiter->status = 0;
     read->status = fd == -ECANCELED ? -ECANCELED : 0;
-    cache_leave(cache, &todo);
+    cache_leave(cache, &later);
     if (read->status == -ECANCELED && file_needs_put(file))
         file_put(file);
     local_read_resume(env, read);
@@ -395,7 +395,7 @@ static void direct_open_done(struct loop_op *op)
 bool file_open_direct(struct driver_env *env, struct driver_read *read, struct local_file *file)
 {
     struct local_cache *cache = file->cache;
-    struct cache_todo todo = {0};
+    struct cache_later later = {0};
     bool wait = true, open = false;
 
     cache_enter(cache);
@@ -403,13 +403,13 @@ bool file_open_direct(struct driver_env *env, struct driver_read *read, struct l
         wait = false;
     } else if (file->direct_opening) {
         wait_in(&file->direct_waiters, read, file);
-    } else if (cache->fd_count >= cache->fds_max && !cache_evict(cache, &todo)) {
+    } else if (cache->fd_count >= cache->fds_max && !cache_evict(cache, &later)) {
         wait = false; /* no descriptor to spare: through the page cache */
         atomic_store_explicit(&file->direct_fd, FILE_DIRECT_REFUSED, memory_order_relaxed);
     } else {
         file->direct_opening = open = true;
     }
-    cache_leave(cache, &todo);
+    cache_leave(cache, &later);
     if (!open)
         return wait;
     read->wait = file;
@@ -429,7 +429,7 @@ bool file_open_direct(struct driver_env *env, struct driver_read *read, struct l
 bool file_cancel_wait(struct driver_env *env, struct driver_read *read)
 {
     struct local_cache *cache = cache_of(read);
-    struct cache_todo todo = {0};
+    struct cache_later later = {0};
     struct local_file *file = NULL;
     bool opener = false, waited = false, direct = false, submitted;
 
@@ -447,7 +447,7 @@ bool file_cancel_wait(struct driver_env *env, struct driver_read *read)
         read->state = (uint8_t)(read->state & ~LOCAL_STATE_MASK);
     }
     read->state |= LOCAL_CANCELED;
-    cache_leave(cache, &todo);
+    cache_leave(cache, &later);
     if (opener)
         open_finish(env, read, file, -ECANCELED);
     if (direct && file_needs_put(file))

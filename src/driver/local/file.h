@@ -16,8 +16,8 @@
  * Descriptors of files that nobody holds stay open for later batches, in order of last use, until
  * there are more than `capacity`.
  *
- * Threads: functions named cache_* that take a `todo` need the lock (cache_enter .. cache_leave);
- * what blocks or calls out is collected in the todo and done after the lock is given back.
+ * Threads: functions named cache_* that take a `later` need the lock (cache_enter .. cache_leave);
+ * what blocks or calls out is collected in the later and done after the lock is given back.
  */
 #ifndef LSIO_DRIVER_LOCAL_FILE_H
 #define LSIO_DRIVER_LOCAL_FILE_H
@@ -30,7 +30,7 @@
 #define CACHE_BUCKETS         2048u
 #define CACHE_CAPACITY_MAX    1024u
 #define CACHE_REFUSED_DEVICES 8u
-#define CACHE_TODO_FDS        16u
+#define CACHE_LATER_FDS        16u
 
 enum file_state {
     FILE_CLOSED = 0,
@@ -120,9 +120,9 @@ struct local_cache {
     struct local_file *buckets[CACHE_BUCKETS];
 };
 
-struct cache_todo {
+struct cache_later {
     unsigned fd_count;
-    int fds[CACHE_TODO_FDS]; /* to close */
+    int fds[CACHE_LATER_FDS]; /* to close */
     bool freed;              /* a descriptor came free, or can be had by eviction */
 };
 
@@ -138,7 +138,7 @@ bool cache_refuses_direct(const struct local_cache *cache, uint64_t device);
 
 /* file_cache.c */
 void cache_enter(struct local_cache *cache);
-void cache_leave(struct local_cache *cache, struct cache_todo *todo);
+void cache_leave(struct local_cache *cache, struct cache_later *later);
 
 uint64_t cache_hash(const struct local_store *store, const char *key);
 /* The file of that key, or NULL. `object`: who asks (remote stores), may be NULL. */
@@ -150,22 +150,22 @@ struct local_file *cache_add(struct local_cache *cache, struct local_store *stor
 void cache_unlist(struct local_cache *cache, struct local_file *file);
 void cache_use(struct local_cache *cache, struct local_file *file);
 /* Drops a use; the file may be gone afterwards. */
-void cache_unuse(struct local_cache *cache, struct local_file *file, struct cache_todo *todo);
+void cache_unuse(struct local_cache *cache, struct local_file *file, struct cache_later *later);
 /* Makes a file that was opened the object's, if it is what the object's caller expects: 0,
  * LSIO_E_CHANGED, or LOCAL_RESTART: the object has another file already. */
 int cache_install(struct local_cache *cache, struct driver_object *object, struct local_file *file);
 /* The object lets go of its file. */
 void cache_release(struct local_cache *cache, struct driver_object *object,
-                   struct cache_todo *todo);
+                   struct cache_later *later);
 /* Reserves one descriptor. False: there is none now, but one will come free. */
-bool cache_admit(struct local_cache *cache, struct cache_todo *todo);
+bool cache_admit(struct local_cache *cache, struct cache_later *later);
 /* Closes the descriptors of the file that was not used for longest. False: there is none. */
-bool cache_evict(struct local_cache *cache, struct cache_todo *todo);
+bool cache_evict(struct local_cache *cache, struct cache_later *later);
 /* True if uses will end besides the caller's own. */
 bool cache_is_busy(const struct local_cache *cache);
-void cache_close_fd(struct local_cache *cache, int fd, struct cache_todo *todo);
+void cache_close_fd(struct local_cache *cache, int fd, struct cache_later *later);
 /* Puts the file where its counts say it belongs; it may be gone afterwards. */
-void cache_settle(struct local_cache *cache, struct local_file *file, struct cache_todo *todo);
+void cache_settle(struct local_cache *cache, struct local_file *file, struct cache_later *later);
 void cache_free_file(struct local_cache *cache, struct local_file *file); /* for another use */
 void cache_destroy_file(struct local_file *file);
 

@@ -64,11 +64,11 @@ void cache_enter(struct local_cache *cache)
     pthread_mutex_lock(&cache->lock);
 }
 
-void cache_leave(struct local_cache *cache, struct cache_todo *todo)
+void cache_leave(struct local_cache *cache, struct cache_later *later)
 {
     struct driver_read *wake = cache->starved.first;
 
-    if (wake && (todo->freed || cache->use_count <= cache->starved_count)) {
+    if (wake && (later->freed || cache->use_count <= cache->starved_count)) {
         read_list_remove(&cache->starved, wake);
         cache->starved_count--;
         wake->state = (uint8_t)(wake->state & ~LOCAL_STATE_MASK);
@@ -76,18 +76,18 @@ void cache_leave(struct local_cache *cache, struct cache_todo *todo)
         wake = NULL;
     }
     pthread_mutex_unlock(&cache->lock);
-    for (unsigned i = 0; i < todo->fd_count; i++)
-        cache->os->close(todo->fds[i]);
-    todo->fd_count = 0;
-    todo->freed = false;
+    for (unsigned i = 0; i < later->fd_count; i++)
+        cache->os->close(later->fds[i]);
+    later->fd_count = 0;
+    later->freed = false;
     if (wake)
         wake->env->post(wake->env, &wake->node);
 }
 
-void cache_close_fd(struct local_cache *cache, int fd, struct cache_todo *todo)
+void cache_close_fd(struct local_cache *cache, int fd, struct cache_later *later)
 {
-    if (todo->fd_count < CACHE_TODO_FDS)
-        todo->fds[todo->fd_count++] = fd;
+    if (later->fd_count < CACHE_LATER_FDS)
+        later->fds[later->fd_count++] = fd;
     else
         cache->os->close(fd);
 }
@@ -142,9 +142,10 @@ static void lru_remove(struct local_cache *cache, struct local_file *file)
     file->in_lru = false;
 }
 
-static void lru_append(struct local_cache *cache, struct local_file *file, struct cache_todo *todo)
+static void lru_append(struct local_cache *cache, struct local_file *file,
+                       struct cache_later *later)
 {
-    todo->freed = true;
+    later->freed = true;
     file->lru_next = NULL;
     file->lru_prev = cache->lru_last;
     *(cache->lru_last ? &cache->lru_last->lru_next : &cache->lru_first) = file;
@@ -253,18 +254,18 @@ struct local_file *cache_add(struct local_cache *cache, struct local_store *stor
     return file;
 }
 
-static void close_fds(struct local_cache *cache, struct local_file *file, struct cache_todo *todo)
+static void close_fds(struct local_cache *cache, struct local_file *file, struct cache_later *later)
 {
     int direct_fd = atomic_load_explicit(&file->direct_fd, memory_order_relaxed);
 
-    todo->freed = true;
+    later->freed = true;
     if (file->fd >= 0) {
-        cache_close_fd(cache, file->fd, todo);
+        cache_close_fd(cache, file->fd, later);
         cache->fd_count--;
         file->fd = -1;
     }
     if (direct_fd >= 0) {
-        cache_close_fd(cache, direct_fd, todo);
+        cache_close_fd(cache, direct_fd, later);
         cache->fd_count--;
         atomic_store_explicit(&file->direct_fd, FILE_DIRECT_NONE, memory_order_relaxed);
     }
@@ -272,7 +273,7 @@ static void close_fds(struct local_cache *cache, struct local_file *file, struct
 }
 
 /* Puts the file where its counts say it belongs; it may be gone afterwards. */
-void cache_settle(struct local_cache *cache, struct local_file *file, struct cache_todo *todo)
+void cache_settle(struct local_cache *cache, struct local_file *file, struct cache_later *later)
 {
     bool idle = file->uses == 0 && file->state != FILE_OPENING;
     bool open = file->state == FILE_READY;
@@ -280,7 +281,7 @@ void cache_settle(struct local_cache *cache, struct local_file *file, struct cac
     if (idle && file->objects == 0 && (!open || !file->listed)) {
         if (file->in_lru)
             lru_remove(cache, file);
-        close_fds(cache, file, todo);
+        close_fds(cache, file, later);
         cache_unlist(cache, file);
         if (has_slots(cache, file)) {
             file->state = FILE_DEAD;
@@ -294,14 +295,14 @@ void cache_settle(struct local_cache *cache, struct local_file *file, struct cac
     }
     idle = idle && open && !(file->objects > 0 && file->held);
     if (idle && !file->in_lru)
-        lru_append(cache, file, todo);
+        lru_append(cache, file, later);
     else if (!idle && file->in_lru)
         lru_remove(cache, file);
 }
 
 /* ---------------------------------------------------------------------------- use and hold -- */
 
-bool cache_evict(struct local_cache *cache, struct cache_todo *todo)
+bool cache_evict(struct local_cache *cache, struct cache_later *later)
 {
     struct local_file *file = cache->lru_first;
     struct os_stat now;
@@ -314,15 +315,15 @@ bool cache_evict(struct local_cache *cache, struct cache_todo *todo)
     if (file->objects > 0 && cache->os->stat_fd(file->fd, &now) == 0 &&
         !local_stat_same(&now, &file->stat))
         file->changed = true;
-    close_fds(cache, file, todo);
-    cache_settle(cache, file, todo);
+    close_fds(cache, file, later);
+    cache_settle(cache, file, later);
     return true;
 }
 
-static void trim(struct local_cache *cache, struct cache_todo *todo)
+static void trim(struct local_cache *cache, struct cache_later *later)
 {
-    while (cache->fd_count > cache->capacity && todo->fd_count + 2 <= CACHE_TODO_FDS)
-        if (!cache_evict(cache, todo))
+    while (cache->fd_count > cache->capacity && later->fd_count + 2 <= CACHE_LATER_FDS)
+        if (!cache_evict(cache, later))
             return;
 }
 
@@ -334,12 +335,12 @@ void cache_use(struct local_cache *cache, struct local_file *file)
         lru_remove(cache, file);
 }
 
-void cache_unuse(struct local_cache *cache, struct local_file *file, struct cache_todo *todo)
+void cache_unuse(struct local_cache *cache, struct local_file *file, struct cache_later *later)
 {
     file->uses--;
     cache->use_count--;
-    cache_settle(cache, file, todo);
-    trim(cache, todo);
+    cache_settle(cache, file, later);
+    trim(cache, later);
 }
 
 /* The first object of a batch takes the file: what earlier batches left is forgotten. */
@@ -378,7 +379,8 @@ int cache_install(struct local_cache *cache, struct driver_object *object, struc
     return 0;
 }
 
-void cache_release(struct local_cache *cache, struct driver_object *object, struct cache_todo *todo)
+void cache_release(struct local_cache *cache, struct driver_object *object,
+                   struct cache_later *later)
 {
     struct local_file *file = atomic_load_explicit(&object->handle, memory_order_relaxed);
 
@@ -387,13 +389,13 @@ void cache_release(struct local_cache *cache, struct driver_object *object, stru
         cache->held_count--;
         file->held = false;
     }
-    cache_settle(cache, file, todo);
-    trim(cache, todo);
+    cache_settle(cache, file, later);
+    trim(cache, later);
 }
 
-bool cache_admit(struct local_cache *cache, struct cache_todo *todo)
+bool cache_admit(struct local_cache *cache, struct cache_later *later)
 {
-    if (cache->fd_count >= cache->fds_max && !cache_evict(cache, todo) && cache_is_busy(cache))
+    if (cache->fd_count >= cache->fds_max && !cache_evict(cache, later) && cache_is_busy(cache))
         return false;
     cache->fd_count++;
     return true;

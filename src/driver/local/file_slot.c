@@ -35,7 +35,7 @@ static void slot_detach(struct driver_env *env, struct file_slot *slot)
 {
     struct local_file *file = slot->file;
     struct local_cache *cache = file->cache;
-    struct cache_todo todo = {0};
+    struct cache_later later = {0};
 
     for (int which = FILE_PLAIN; which <= FILE_DIRECT; which++) {
         if (slot->slot[which] >= 0)
@@ -45,7 +45,7 @@ static void slot_detach(struct driver_env *env, struct file_slot *slot)
     cache_enter(cache);
     if (--file->detaching == 0)
         cache_free_file(cache, file);
-    cache_leave(cache, &todo);
+    cache_leave(cache, &later);
 }
 
 static void slot_detach_run(struct driver_env *env, struct queue_node *node)
@@ -88,7 +88,7 @@ static void file_bury(struct driver_env *env, struct local_file *file)
 
 void file_bury_dead(struct driver_env *env, struct local_cache *cache)
 {
-    struct cache_todo todo = {0};
+    struct cache_later later = {0};
     struct local_file *file;
 
     if (!atomic_load_explicit(&cache->has_dead, memory_order_relaxed))
@@ -97,7 +97,7 @@ void file_bury_dead(struct driver_env *env, struct local_cache *cache)
     file = cache->dead;
     cache->dead = NULL;
     atomic_store_explicit(&cache->has_dead, false, memory_order_relaxed);
-    cache_leave(cache, &todo);
+    cache_leave(cache, &later);
     while (file) {
         struct local_file *next = file->hash_next;
         file_bury(env, file);

@@ -19,13 +19,13 @@
 static void put(struct local_file *file, bool unlist)
 {
     struct local_cache *cache = file->cache;
-    struct cache_todo todo = {0};
+    struct cache_later later = {0};
 
     cache_enter(cache);
     if (unlist)
         cache_unlist(cache, file);
-    cache_unuse(cache, file, &todo);
-    cache_leave(cache, &todo);
+    cache_unuse(cache, file, &later);
+    cache_leave(cache, &later);
 }
 
 /* Opens the file into the cache if that needs no waiting; in use, or NULL. */
@@ -33,7 +33,7 @@ static struct local_file *file_add(struct local_store *store, const char *key, u
 {
     struct local_cache *cache = store->cache;
     struct local_file *file = NULL;
-    struct cache_todo todo = {0};
+    struct cache_later later = {0};
     struct os_stat stat;
     int fd = store->os->open_nowait(store->root_fd, key, LOCAL_OPEN_FLAGS, store->beneath);
 
@@ -54,9 +54,9 @@ static struct local_file *file_add(struct local_store *store, const char *key, u
         cache->fd_count++;
         cache_use(cache, file);
     } else {
-        cache_close_fd(cache, fd, &todo);
+        cache_close_fd(cache, fd, &later);
     }
-    cache_leave(cache, &todo);
+    cache_leave(cache, &later);
     return file;
 }
 
@@ -65,7 +65,7 @@ static struct local_file *file_current(struct local_store *store, const char *ke
 {
     struct local_cache *cache = store->cache;
     uint64_t hash = cache_hash(store, key);
-    struct cache_todo todo = {0};
+    struct cache_later later = {0};
     struct local_file *file;
     bool busy;
 
@@ -74,7 +74,7 @@ static struct local_file *file_current(struct local_store *store, const char *ke
     busy = file && file->state != FILE_READY;
     if (file && !busy)
         cache_use(cache, file);
-    cache_leave(cache, &todo);
+    cache_leave(cache, &later);
     if (busy)
         return NULL;
     if (file && file_is_current(file))

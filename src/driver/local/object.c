@@ -87,7 +87,7 @@ void local_etag_write(const struct os_stat *stat, char *out)
 static bool file_changed(struct local_file *file)
 {
     struct local_cache *cache = file->cache;
-    struct cache_todo todo = {0};
+    struct cache_later later = {0};
     struct os_stat now;
     bool changed = false, open;
 
@@ -97,14 +97,14 @@ static bool file_changed(struct local_file *file)
     open = file->state == FILE_READY;
     if (open)
         cache_use(cache, file);
-    cache_leave(cache, &todo);
+    cache_leave(cache, &later);
     if (open)
         changed = cache->os->stat_fd(file->fd, &now) == 0 && !local_stat_same(&now, &file->stat);
     cache_enter(cache);
     changed = changed || file->changed;
     if (open)
-        cache_unuse(cache, file, &todo);
-    cache_leave(cache, &todo);
+        cache_unuse(cache, file, &later);
+    cache_leave(cache, &later);
     return changed;
 }
 
@@ -125,12 +125,12 @@ int local_verify_object(struct driver_object *object)
 void local_finish_object(struct driver_object *object)
 {
     struct local_cache *cache = local_store_of(object->store)->cache;
-    struct cache_todo todo = {0};
+    struct cache_later later = {0};
 
     if (atomic_load_explicit(&object->handle, memory_order_acquire)) {
         cache_enter(cache);
-        cache_release(cache, object, &todo);
-        cache_leave(cache, &todo);
+        cache_release(cache, object, &later);
+        cache_leave(cache, &later);
     }
     free((void *)(uintptr_t)object->plan.extents);
     object->plan.extents = NULL;
