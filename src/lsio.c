@@ -46,7 +46,7 @@ static int check_alive(const struct lsio_context *context)
 
 int lsio_context_create(const struct lsio_config *config, struct lsio_context **out)
 {
-    return out ? context_create(config, out) : -EINVAL;
+    return out ? context_create(config, NULL, out) : -EINVAL;
 }
 
 int lsio_context_destroy(struct lsio_context *context)
@@ -114,7 +114,7 @@ int lsio_store_open(struct lsio_context *context, const char *url,
     for (size_t i = 0; i < option_count; i++)
         if (!options[i].key || !options[i].value)
             return -EINVAL;
-    driver = registry_driver_for(url, &open.rest, &index);
+    driver = context_driver_for(context, url, &open.rest, &index);
     if (!driver) {
         log_line(&context->log, LSIO_LOG_ERROR, "no driver for the scheme of a store's URL");
         return LSIO_E_UNSUPPORTED;

@@ -223,12 +223,15 @@ static int loop_choose(struct lsio_context *context)
     const struct loop_ops *fallback = registry_loop_fallback();
     int error;
 
-    context->loop_ops = registry_loop(name);
+    if (!context->loop_given)
+        context->loop_ops = registry_loop(name);
     if (!context->loop_ops)
         return -ENOSYS;
     snprintf(context->loop_reason, sizeof(context->loop_reason), "%s",
              name ? "asked for by name" : "the default, and the kernel allows it");
     error = workers_start(context);
+    if (context->loop_given)
+        return error;
     if (name && context->start_error && error != -ENOMEM && error != -EMFILE && error != -ENFILE)
         error = -ENOSYS; /* the kernel refuses the loop */
     if (error == 0 || name || context->loop_ops == fallback)
@@ -278,9 +281,9 @@ static int config_resolve(struct lsio_context *context, const struct lsio_config
 
 static void context_free(struct lsio_context *context, bool forked)
 {
-    for (uint32_t i = 0; i < ENGINE_DRIVERS_MAX; i++)
+    for (uint32_t i = 0; i < context->driver_count; i++)
         if (context->driver_states[i])
-            registry_driver(i)->state_destroy(context->driver_states[i], forked);
+            context->drivers[i]->state_destroy(context->driver_states[i], forked);
     slabs_free(context);
     pool_finish(&context->pool, forked);
     pool_finish(&context->lane_pool, forked);
@@ -313,10 +316,10 @@ static int context_init(struct lsio_context *context, const struct lsio_config *
     if (!context->workers)
         return -ENOMEM;
     error = memory_create(context);
-    for (uint32_t i = 0; !error && i < registry_driver_count(); i++)
-        if (registry_driver(i)->state_create)
-            error = registry_driver(i)->state_create(context, context->os, context->worker_count,
-                                                     &context->driver_states[i]);
+    for (uint32_t i = 0; !error && i < context->driver_count; i++)
+        if (context->drivers[i]->state_create)
+            error = context->drivers[i]->state_create(context, context->os, context->worker_count,
+                                                      &context->driver_states[i]);
     if (error)
         return error;
     for (uint32_t i = 0; i < context->worker_count; i++)
@@ -325,7 +328,41 @@ static int context_init(struct lsio_context *context, const struct lsio_config *
     return loop_choose(context);
 }
 
-int context_create(const struct lsio_config *config, struct lsio_context **out)
+static void world_take(struct lsio_context *context, const struct context_world *world)
+{
+    context->os = world && world->os ? world->os : &loop_os_linux;
+    context->loop_ops = world ? world->loop : NULL;
+    context->loop_given = context->loop_ops != NULL;
+    for (uint32_t i = 0; i < registry_driver_count(); i++)
+        context->drivers[context->driver_count++] = registry_driver(i);
+    if (world && world->driver)
+        context->drivers[context->driver_count++] = world->driver;
+}
+
+const struct driver_ops *context_driver_for(const struct lsio_context *context, const char *url,
+                                            const char **rest, uint32_t *index)
+{
+    const char *colon = strstr(url, "://");
+    size_t bytes = colon ? (size_t)(colon - url) : 0;
+
+    *rest = colon ? colon + 3 : url;
+    *index = 0;
+    if (!colon)
+        return context->drivers[0]; /* a bare path */
+    for (uint32_t i = 0; i < context->driver_count; i++) {
+        const char *const *scheme = context->drivers[i]->schemes;
+        for (; *scheme; scheme++) {
+            if (strlen(*scheme) == bytes && memcmp(*scheme, url, bytes) == 0) {
+                *index = i;
+                return context->drivers[i];
+            }
+        }
+    }
+    return NULL;
+}
+
+int context_create(const struct lsio_config *config, const struct context_world *world,
+                   struct lsio_context **out)
 {
     struct lsio_context *context = calloc(1, sizeof(*context));
     pthread_condattr_t attr;
@@ -333,7 +370,7 @@ int context_create(const struct lsio_config *config, struct lsio_context **out)
 
     if (!context)
         return -ENOMEM;
-    context->os = &loop_os_linux;
+    world_take(context, world);
     atomic_init(&context->next_deadline_ns, UINT64_MAX);
     pthread_mutex_init(&context->lock, NULL);
     pthread_mutex_init(&context->lane_lock, NULL);

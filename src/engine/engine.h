@@ -246,8 +246,11 @@ struct lsio_context {
     struct log log;
     const struct loop_os *os;
     const struct loop_ops *loop_ops;
+    bool loop_given; /* by the creator's world: there is no other to fall back to */
     void *loop_shared;
     char loop_reason[160];
+    const struct driver_ops *drivers[ENGINE_DRIVERS_MAX];
+    uint32_t driver_count;
     uint32_t worker_count;
     struct worker *workers;
     uint64_t hot_window_bytes;
@@ -307,7 +310,18 @@ static inline bool context_is_alive(const struct lsio_context *context)
 {
     return *(const volatile uint8_t *)context->alive != 0;
 }
-int context_create(const struct lsio_config *config, struct lsio_context **out);
+/* The outside of a context. NULL members, and a NULL world, are the real thing; a simulation brings
+ * its own. */
+struct context_world {
+    const struct loop_os *os;
+    const struct loop_ops *loop;
+    const struct driver_ops *driver; /* one more than the built-in ones */
+};
+int context_create(const struct lsio_config *config, const struct context_world *world,
+                   struct lsio_context **out);
+/* The driver for a URL's scheme, or NULL; what follows "scheme://" in *rest. */
+const struct driver_ops *context_driver_for(const struct lsio_context *context, const char *url,
+                                            const char **rest, uint32_t *index);
 int context_destroy(struct lsio_context *context);
 void context_wake_one(struct lsio_context *context);
 void context_wake_all(struct lsio_context *context);
@@ -324,10 +338,9 @@ void config_pin(uint32_t worker);
 /* registry.c: the only place that names loops and drivers */
 const struct loop_ops *registry_loop(const char *name);
 const struct loop_ops *registry_loop_fallback(void);
+/* Up to ENGINE_DRIVERS_MAX - 1 built-in drivers; the first takes bare paths. */
 uint32_t registry_driver_count(void);
 const struct driver_ops *registry_driver(uint32_t index);
-/* The driver for a URL's scheme, and what follows "scheme://" in *rest. */
-const struct driver_ops *registry_driver_for(const char *url, const char **rest, uint32_t *index);
 
 /* worker.c */
 int worker_init(struct worker *worker, struct lsio_context *context, uint32_t index);

@@ -18,11 +18,11 @@ static const struct loop_ops *const registry_loops[] = {
 };
 
 static const struct driver_ops *const registry_drivers[] = {
-    &driver_local,
+    &driver_local, /* first: takes bare paths */
     &driver_memory,
 };
 
-_Static_assert(sizeof(registry_drivers) / sizeof(registry_drivers[0]) <= ENGINE_DRIVERS_MAX,
+_Static_assert(sizeof(registry_drivers) / sizeof(registry_drivers[0]) < ENGINE_DRIVERS_MAX,
                "a context has no room for the state of this many drivers");
 
 const struct loop_ops *registry_loop(const char *name)
@@ -48,23 +48,4 @@ uint32_t registry_driver_count(void)
 const struct driver_ops *registry_driver(uint32_t index)
 {
     return registry_drivers[index];
-}
-
-const struct driver_ops *registry_driver_for(const char *url, const char **rest, uint32_t *index)
-{
-    const char *colon = strstr(url, "://");
-    size_t bytes = colon ? (size_t)(colon - url) : 0;
-
-    *rest = colon ? colon + 3 : url;
-    for (uint32_t i = 0; i < registry_driver_count(); i++) {
-        const char *const *scheme = registry_drivers[i]->schemes;
-        for (; colon && *scheme; scheme++) {
-            if (strlen(*scheme) == bytes && memcmp(*scheme, url, bytes) == 0) {
-                *index = i;
-                return registry_drivers[i];
-            }
-        }
-    }
-    *index = 0;
-    return colon ? NULL : &driver_local; /* a bare path */
 }
