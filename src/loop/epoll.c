@@ -8,15 +8,16 @@
  * pool.
  *
  * Invariants
- *   - An operation is in `queued` (submitted), with the pool, in `done` (pushed by pool threads)
- *     or in `ready` (the owner's, to be reaped).
+ *   - An operation is in `queued` (submitted), with the pool, in `done` (pushed by pool threads),
+ *     in `polls` or `timers` (ordered by time), or in `ready` (the owner's, to be reaped).
  *   - `sleeping` is set before the owner looks at `done` and `woken` for the last time and
  *     sleeps; those who push look at it after their push (both seq_cst): one of the two sees the
  *     other, so no wake is lost, and no eventfd is written while the owner is awake.
  *
  * Threads: the owner; pool threads push to `done` and signal; any thread sets `woken` and signals.
  *
- * Why an epoll instance for a single eventfd: sockets join it when drivers have some.
+ * A LOOP_POLL is a one-shot registration with the epoll instance, which stays there, disarmed,
+ * until the descriptor is closed or polled again.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
@@ -49,9 +50,10 @@
 #endif
 
 #define DIRECT_ALIGN_MIN 512u
+#define EVENTS_MAX       64
 
 /* loop_op.loop_flags */
-enum { OP_IN_POOL = 1, OP_READY = 2 };
+enum { OP_IN_POOL = 1, OP_READY = 2, OP_POLLS = 4, OP_TIMES = 8 };
 
 struct loop {
     /* frozen */
@@ -62,6 +64,8 @@ struct loop {
     /* owner */
     struct op_list queued;
     struct op_list ready;
+    struct op_list polls;
+    struct op_list timers; /* the earliest first */
     uint64_t enters;
     int asked_fd; /* in this flush, by is_direct() */
     bool asked_direct;
@@ -193,8 +197,92 @@ static int64_t try_operation(struct loop *loop, struct loop_op *op)
         return -EAGAIN;
     case LOOP_READ_FILE:
         return try_read_file(loop, op);
+    case LOOP_POLL:
+    case LOOP_TIMER:
+        break; /* started by wait_begin() */
     }
     return -EINVAL;
+}
+
+/* ----------------------------------------------------------------------- polls and timers -- */
+
+static void timer_insert(struct loop *loop, struct loop_op *op)
+{
+    struct loop_op *before = NULL, *at = loop->timers.first;
+
+    while (at && at->offset <= op->offset) {
+        before = at;
+        at = at->next;
+    }
+    if (!before) {
+        op_list_prepend(&loop->timers, op);
+    } else if (!at) {
+        op_list_append(&loop->timers, op);
+    } else {
+        op->next = at;
+        before->next = op;
+    }
+}
+
+/* LOOP_POLL and LOOP_TIMER: they end when the world says so, not by running. */
+static void wait_begin(struct loop *loop, struct loop_op *op)
+{
+    struct epoll_event event = {.events = op->poll_events | EPOLLONESHOT, .data.ptr = op};
+
+    if (op->kind == LOOP_TIMER) {
+        op->loop_flags = OP_TIMES;
+        timer_insert(loop, op);
+        return;
+    }
+    if (epoll_ctl(loop->epoll_fd, EPOLL_CTL_MOD, op->fd, &event) != 0 &&
+        (errno != ENOENT || epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, op->fd, &event) != 0)) {
+        op->result = -errno;
+        make_ready(loop, op);
+        return;
+    }
+    op->loop_flags = OP_POLLS;
+    op_list_append(&loop->polls, op);
+}
+
+static void take_timers(struct loop *loop)
+{
+    uint64_t now;
+
+    if (!loop->timers.first)
+        return;
+    now = loop->os->now_ns();
+    while (loop->timers.first && loop->timers.first->offset <= now) {
+        struct loop_op *op = op_list_take(&loop->timers);
+
+        op->result = 0;
+        make_ready(loop, op);
+    }
+}
+
+static void take_events(struct loop *loop, const struct epoll_event *events, int count)
+{
+    uint64_t wakes;
+
+    for (int i = 0; i < count; i++) {
+        struct loop_op *op = events[i].data.ptr;
+
+        if (op) {
+            (void)op_list_remove(&loop->polls, op);
+            op->result = (int64_t)events[i].events;
+            make_ready(loop, op);
+        } else if (read(loop->wake_fd, &wakes, sizeof wakes) < 0) {
+            /* Nonblocking, and ours alone: at worst the next wait returns at once. */
+        }
+    }
+}
+
+/* What has become ready without our sleeping. */
+static void take_polls(struct loop *loop)
+{
+    struct epoll_event events[EVENTS_MAX];
+
+    if (loop->polls.first)
+        take_events(loop, events, epoll_wait(loop->epoll_fd, events, EVENTS_MAX, 0));
 }
 
 /* ------------------------------------------------------------------------ submit and flush -- */
@@ -211,9 +299,14 @@ static void epoll_flush(struct loop *loop)
 
     loop->asked_fd = -1;
     while ((op = op_list_take(&loop->queued)) != NULL) {
-        int64_t result = try_operation(loop, op);
+        int64_t result;
 
         loop->enters++;
+        if (op->kind >= LOOP_POLL) {
+            wait_begin(loop, op);
+            continue;
+        }
+        result = try_operation(loop, op);
         if (result == -EAGAIN || result == -EOPNOTSUPP) {
             op->loop_flags = OP_IN_POOL;
             if (pool_submit(loop->pool, loop, op))
@@ -231,6 +324,8 @@ static struct loop_op *epoll_reap(struct loop *loop, unsigned max)
     struct loop_op *first, *last = NULL;
 
     take_done(loop);
+    take_polls(loop);
+    take_timers(loop);
     first = max ? loop->ready.first : NULL;
     for (unsigned count = 0; count < max && loop->ready.first; count++) {
         last = loop->ready.first;
@@ -257,27 +352,27 @@ static void sleep_until(struct loop *loop, uint64_t until_ns)
     uint64_t wait_ns = until_ns > now ? until_ns - now : 0;
     struct timespec left = {.tv_sec = (time_t)(wait_ns / 1000000000u),
                             .tv_nsec = (long)(wait_ns % 1000000000u)};
-    struct epoll_event event;
-    uint64_t count;
+    struct epoll_event events[EVENTS_MAX];
     int ready = -1;
 
     loop->enters++;
     if (!loop->no_pwait2) {
-        ready = (int)syscall(SYS_epoll_pwait2, loop->epoll_fd, &event, 1, limited ? &left : NULL,
-                             NULL, 0);
+        ready = (int)syscall(SYS_epoll_pwait2, loop->epoll_fd, events, EVENTS_MAX,
+                             limited ? &left : NULL, NULL, 0);
         loop->no_pwait2 = ready < 0 && (errno == ENOSYS || errno == EPERM);
     }
     if (loop->no_pwait2)
-        ready = epoll_wait(loop->epoll_fd, &event, 1, limited ? timeout_ms(&left) : -1);
-    if (ready > 0 && read(loop->wake_fd, &count, sizeof count) < 0) {
-        /* Nonblocking, and ours alone: at worst the next wait returns at once. */
-    }
+        ready = epoll_wait(loop->epoll_fd, events, EVENTS_MAX, limited ? timeout_ms(&left) : -1);
+    take_events(loop, events, ready);
 }
 
 static void epoll_wait_for(struct loop *loop, uint64_t until_ns)
 {
     epoll_flush(loop);
     take_done(loop);
+    take_timers(loop);
+    if (loop->timers.first && loop->timers.first->offset < until_ns)
+        until_ns = loop->timers.first->offset;
     if (!loop->ready.first) {
         atomic_store(&loop->sleeping, true);
         if (!atomic_load(&loop->done) && !atomic_load(&loop->woken))
@@ -298,9 +393,15 @@ static void epoll_cancel(struct loop *loop, struct loop_op *op)
 {
     if (op->kind == LOOP_CLOSE || (op->loop_flags & OP_READY))
         return;
-    if (op->loop_flags & OP_IN_POOL ? !pool_withdraw(loop->pool, op)
-                                    : !op_list_remove(&loop->queued, op))
+    if (op->loop_flags & OP_POLLS) {
+        (void)op_list_remove(&loop->polls, op);
+        (void)epoll_ctl(loop->epoll_fd, EPOLL_CTL_DEL, op->fd, NULL);
+    } else if (op->loop_flags & OP_TIMES) {
+        (void)op_list_remove(&loop->timers, op);
+    } else if (op->loop_flags & OP_IN_POOL ? !pool_withdraw(loop->pool, op)
+                                           : !op_list_remove(&loop->queued, op)) {
         return; /* it is running, or done */
+    }
     op->step = LOOP_STEP_OPEN;
     op->result = -ECANCELED;
     make_ready(loop, op);
@@ -372,6 +473,7 @@ static void epoll_destroy(struct loop *loop)
     if (!loop)
         return;
     assert(!loop->queued.first && !loop->ready.first && !atomic_load(&loop->done));
+    assert(!loop->polls.first && !loop->timers.first);
     /* The last operation may have been reaped before its thread has looked at `sleeping`. */
     while (atomic_load_explicit(&loop->pushing, memory_order_acquire))
         sched_yield();

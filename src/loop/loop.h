@@ -42,7 +42,12 @@ enum loop_kind {
     /* open, read, close as one: dirfd in fd, path, open_flags, beneath, offset, addr, bytes.
      * result = bytes read, or the error of the step named in `step`. Devices are not read: -EXDEV,
      * which may also mean that the path leaves dirfd's mount; open it then by itself, and look. */
-    LOOP_READ_FILE = 4
+    LOOP_READ_FILE = 4,
+    /* fd, poll_events (POLLIN, POLLOUT): result = what is ready (POLLHUP and POLLERR too), once.
+     * One at a time per descriptor; it is canceled and reaped before the descriptor is closed. */
+    LOOP_POLL = 5,
+    /* offset, a time of os->now_ns(): result = 0 when it has come. */
+    LOOP_TIMER = 6
 };
 
 enum loop_step { LOOP_STEP_OPEN = 0, LOOP_STEP_READ = 1 };
@@ -59,9 +64,12 @@ struct loop_op {
     int16_t loop_slot;    /* the loop's */
     int32_t fd;           /* a descriptor, or the directory for OPEN and READ_FILE */
     int32_t file;         /* a slot from file_attach(), used instead of fd; -1: none */
-    uint32_t open_flags;  /* O_*; the loop adds O_CLOEXEC */
+    union {
+        uint32_t open_flags;  /* O_*; the loop adds O_CLOEXEC */
+        uint32_t poll_events;
+    };
     uint32_t iov_count;
-    uint64_t offset;
+    uint64_t offset; /* in the file; LOOP_TIMER: the time */
     void *addr;
     uint64_t bytes;
     const struct iovec *iov; /* borrowed until reaped */

@@ -101,6 +101,9 @@ void pool_run_blocking(const struct loop_os *os, struct loop_op *op)
         /* Not os->close: the result is wanted. After EINTR the descriptor is gone too. */
         op->result = close(op->fd) == 0 || errno == EINTR ? 0 : -errno;
         return;
+    case LOOP_POLL:
+    case LOOP_TIMER:
+        break; /* the loop's own */
     case LOOP_READ_FILE:
         op->result = read_file_blocking(os, op);
         return;

@@ -159,6 +159,15 @@ static void write_open(struct loop *loop, struct io_uring_sqe *sqe, const struct
     sqe->user_data = tagged(op, tag);
 }
 
+static void write_timer(struct loop *loop, struct io_uring_sqe *sqe, const struct loop_op *op)
+{
+    struct __kernel_timespec *at = &loop->times[sqe - loop->ring.sq.sqes];
+
+    *at = (struct __kernel_timespec){.tv_sec = (long long)(op->offset / 1000000000u),
+                                     .tv_nsec = (long long)(op->offset % 1000000000u)};
+    io_uring_prep_timeout(sqe, at, 0, IORING_TIMEOUT_ABS);
+}
+
 /*
  * Open, read, close in one submission. A failed open cancels the rest (soft link); a short or
  * failed read does not cancel the close (hard link), else the slot would keep its file.
@@ -244,12 +253,19 @@ static bool start_other(struct loop *loop, struct loop_op *op)
     sqe = next_sqe(loop);
     if (op->kind == LOOP_OPEN) {
         write_open(loop, sqe, op, 0, TAG_OP);
-    } else if (op->kind == LOOP_CLOSE) {
-        io_uring_prep_close(sqe, op->fd);
-        sqe->user_data = tagged(op, TAG_OP);
-    } else {
-        write_read(sqe, op, TAG_OP);
+        return true;
     }
+    if (op->kind <= LOOP_READV) {
+        write_read(sqe, op, TAG_OP);
+        return true;
+    }
+    if (op->kind == LOOP_CLOSE)
+        io_uring_prep_close(sqe, op->fd);
+    else if (op->kind == LOOP_POLL)
+        io_uring_prep_poll_add(sqe, op->fd, op->poll_events);
+    else
+        write_timer(loop, sqe, op);
+    sqe->user_data = tagged(op, TAG_OP);
     return true;
 }
 

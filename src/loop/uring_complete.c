@@ -61,6 +61,8 @@ static struct loop_op *complete_simple(struct loop *loop, struct loop_op *op, in
     forget_cancel(loop, op);
     if (op->kind == LOOP_CLOSE && result == -EINTR)
         result = 0; /* on Linux the descriptor is gone */
+    if (op->kind == LOOP_TIMER && result == -ETIME)
+        result = 0;
     if (is_passing(result) && may_retry(op)) {
         retry_later(loop, op);
         return NULL;

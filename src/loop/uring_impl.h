@@ -78,7 +78,8 @@ struct loop {
     uint32_t *chain_free;
     uint32_t chain_free_count;
     struct open_how_v0 *hows; /* one for each SQE: read by the kernel at submission */
-    uint64_t wake_value;      /* the kernel writes here */
+    struct __kernel_timespec *times; /* likewise */
+    uint64_t wake_value;             /* the kernel writes here */
     int32_t broken;           /* the ring refused to go on with this error; 0: it works */
 
     /* frozen */

@@ -237,7 +237,8 @@ int uring_create(const struct loop_config *config, struct loop **out, char *why,
         goto fail;
     }
     loop->hows = calloc(loop->ring.sq.ring_entries, sizeof *loop->hows);
-    error = loop->hows ? make_file_table(loop, config) : -ENOMEM;
+    loop->times = calloc(loop->ring.sq.ring_entries, sizeof *loop->times);
+    error = loop->hows && loop->times ? make_file_table(loop, config) : -ENOMEM;
     if (error) {
         (void)fail(why, why_bytes, error, "uring: out of memory");
         goto fail;
@@ -284,6 +285,7 @@ void uring_destroy(struct loop *loop)
     if (loop->wake_fd >= 0)
         (void)close(loop->wake_fd);
     free(loop->hows);
+    free(loop->times);
     free(loop->attach_free);
     free(loop->chain_free);
     free(loop);
@@ -296,6 +298,7 @@ void uring_abandon(struct loop *loop)
     (void)close(loop->ring.ring_fd);
     (void)close(loop->wake_fd);
     free(loop->hows);
+    free(loop->times);
     free(loop->attach_free);
     free(loop->chain_free);
     free(loop);
