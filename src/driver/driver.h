@@ -62,6 +62,10 @@ struct driver_env {
     void *(*bounce_get)(struct driver_env *env, uint64_t bytes);
     void (*bounce_put)(struct driver_env *env, void *memory, uint64_t bytes);
 
+    /* Loop operations of drivers that belong to no read (connections, clocks): the loop lives until
+     * there are none. */
+    uint32_t background;
+
     uint64_t operations_direct; /* statistics that only a driver knows */
     uint64_t retries;
 };
@@ -88,6 +92,13 @@ enum driver_read_kind {
     DRIVER_PROBE = 1 /* only the object's size: sets object->plan.size */
 };
 
+/* What is known of a failure besides its status, where that is more than a constant sentence. */
+struct driver_detail {
+    uint32_t attempts;
+    char text[192]; /* without secrets */
+    char request_id[64];
+};
+
 /* One read. Frozen fields are set by the engine before read() and stay until complete(). */
 struct driver_read {
     /* frozen */
@@ -108,6 +119,7 @@ struct driver_read {
     int32_t code;        /* errno or HTTP status behind it */
     uint64_t bytes_done; /* bytes that came from storage */
     char *text;          /* NULL, or a static sentence that says more than the status */
+    struct driver_detail *detail; /* NULL, or malloc'ed by the driver; the engine frees it */
     /* the driver's */
     struct loop_op op;
     struct queue_node node;
@@ -144,6 +156,10 @@ struct driver_ops {
                         uint32_t worker_count, void **out);
     /* `forked`: in a child; close descriptors, take no lock. */
     void (*state_destroy)(void *state, bool forked);
+
+    /* The worker is about to end, no read is left: cancels what env->background counts. NULL:
+     * nothing. */
+    void (*worker_leave)(void *state, struct driver_env *env);
 
     int (*store_open)(const struct driver_open *open, struct lsio_store **out);
     void (*store_close)(struct lsio_store *store, bool forked);

@@ -103,6 +103,7 @@ struct split {
     _Atomic uint32_t remaining; /* parts not complete */
     _Atomic int32_t status;     /* first failure */
     _Atomic int32_t code;
+    struct driver_detail *detail; /* of the first failure; its part writes it, the last one reads */
 };
 
 struct slab {
@@ -220,6 +221,7 @@ struct worker {
     uint32_t parks;          /* every few parks one tries whether data has become warm */
     uint32_t seen_epoch;     /* work_epoch before the last search for work */
     uint64_t chain_ns;       /* of one operation, in the last slice */
+    bool left;               /* drivers were told that it ends */
     bool woke;               /* parked since the last reap */
     bool starved;            /* the last start found no memory */
     bool starved_waiting;    /* counted in pool.waiters */

@@ -122,8 +122,9 @@ static void error_describe(const struct segment *segment, uint64_t chunk_index, 
                  (unsigned long long)error->index, chunk->object, segment->view.object_count);
 }
 
-void chunk_fail(struct worker *worker, struct segment *segment, uint64_t chunk_index,
-                int32_t status, int32_t code, const char *text)
+static void fail_in_detail(struct worker *worker, struct segment *segment, uint64_t chunk_index,
+                           int32_t status, int32_t code, const char *text,
+                           const struct driver_detail *detail)
 {
     const struct lsio_chunk *chunk = request_chunk(&segment->view, chunk_index);
     struct lsio_result result = {.status = status};
@@ -138,10 +139,26 @@ void chunk_fail(struct worker *worker, struct segment *segment, uint64_t chunk_i
     memset(&error, 0, sizeof(error));
     error.status = status;
     error.code = code;
-    error.attempts = 1;
-    error_describe(segment, chunk_index, text, &error);
+    error.attempts = detail ? detail->attempts : 1;
+    if (detail)
+        memcpy(error.request_id, detail->request_id, sizeof(error.request_id));
+    error_describe(segment, chunk_index, detail && detail->text[0] ? detail->text : text, &error);
     record_failure(&segment->batch->record, &error, true);
     chunk_report(worker, segment, chunk_index, &result, true);
+}
+
+void chunk_fail(struct worker *worker, struct segment *segment, uint64_t chunk_index,
+                int32_t status, int32_t code, const char *text)
+{
+    fail_in_detail(worker, segment, chunk_index, status, code, text, NULL);
+}
+
+/* The chunk fails as its read did. */
+static void chunk_fail_read(struct worker *worker, struct segment *segment, uint64_t chunk_index,
+                            const struct driver_read *read)
+{
+    fail_in_detail(worker, segment, chunk_index, read->status, read->code, read->text,
+                   read->detail);
 }
 
 /* ------------------------------------------------------------------------------ deliveries -- */
@@ -221,9 +238,8 @@ static void members_fail(struct worker *worker, struct operation *operation)
     const struct driver_read *read = &operation->read;
 
     for (uint32_t i = 0; i < operation->plan->count; i++)
-        chunk_fail(worker, operation->segment,
-                   plan_chunk_of(&operation->slab->plan, operation->plan->first + i), read->status,
-                   read->code, read->text);
+        chunk_fail_read(worker, operation->segment,
+                        plan_chunk_of(&operation->slab->plan, operation->plan->first + i), read);
 }
 
 /* Reads the members again, each by itself. The operation's buffer is given back first. */
@@ -367,8 +383,7 @@ static void read_finish(struct worker *worker, struct operation *operation)
 
     if (read->status < 0) {
         free(operation->allocated);
-        chunk_fail(worker, operation->segment, operation->chunk, read->status, read->code,
-                   read->text);
+        chunk_fail_read(worker, operation->segment, operation->chunk, read);
     } else {
         chunk_deliver(worker, operation->segment, operation->chunk, read->addr, read->bytes,
                       operation->allocated);
@@ -380,12 +395,14 @@ static void read_finish(struct worker *worker, struct operation *operation)
 static void part_finish(struct worker *worker, struct operation *operation)
 {
     struct split *split = operation->split;
-    const struct driver_read *read = &operation->read;
+    struct driver_read *read = &operation->read;
     int32_t none = 0;
 
-    if (read->status < 0 &&
-        atomic_compare_exchange_strong(&split->status, &none, read->status))
+    if (read->status < 0 && atomic_compare_exchange_strong(&split->status, &none, read->status)) {
         atomic_store(&split->code, read->code);
+        split->detail = read->detail; /* before the count below: whoever ends the chunk sees it */
+        read->detail = NULL;
+    }
     if (atomic_fetch_sub_explicit(&split->remaining, 1, memory_order_acq_rel) == 1) {
         int32_t status = atomic_load(&split->status);
         const struct driver_ops *driver = read->object->store->driver;
@@ -393,12 +410,13 @@ static void part_finish(struct worker *worker, struct operation *operation)
             status = driver->verify_object(read->object);
         if (status < 0) {
             free(split->allocated);
-            chunk_fail(worker, split->segment, split->chunk, status, atomic_load(&split->code),
-                       NULL);
+            fail_in_detail(worker, split->segment, split->chunk, status,
+                           atomic_load(&split->code), NULL, split->detail);
         } else {
             chunk_deliver(worker, split->segment, split->chunk, split->addr, split->bytes,
                           split->allocated);
         }
+        free(split->detail);
         if (split->buffer)
             pool_give(worker, split->buffer, split->buffer_bytes);
     }

@@ -41,6 +41,7 @@ struct operation *operation_get(struct worker *worker)
         operation->read.padded = false;
         operation->read.part = false;
         operation->read.text = NULL;
+        operation->read.detail = NULL;
     }
     return operation;
 }
@@ -81,6 +82,8 @@ void operation_release(struct worker *worker, struct operation *operation)
         pool_give(worker, operation->buffer, operation->buffer_bytes);
         operation->buffer = NULL;
     }
+    free(operation->read.detail);
+    operation->read.detail = NULL;
     if (operation->home == worker) {
         operation_home(&worker->env, &operation->home_node);
         return;
@@ -535,6 +538,7 @@ enum start_result split_start(struct worker *worker, struct segment *segment, ui
     slab->split.offset = offset;
     slab->split.bytes = length;
     slab->split.part_bytes = part_bytes;
+    slab->split.detail = NULL;
     atomic_store_explicit(&slab->split.remaining, (uint32_t)parts, memory_order_relaxed);
     atomic_store_explicit(&slab->split.status, 0, memory_order_relaxed);
     atomic_store_explicit(&slab->split.code, 0, memory_order_relaxed);

@@ -37,20 +37,45 @@ static void segment_finish(struct segment *segment, bool forked)
     request_view_finish(&segment->view);
 }
 
-/* About how many bytes the segment reads: from a sample, for a look at each chunk would delay the
- * first read of a long list. */
-static uint64_t bytes_estimate(const struct request_view *view)
+/* About how many bytes the segment reads, and how many with the gaps that joins would read through:
+ * from a sample, for a look at each chunk would delay the first read of a long list. */
+struct estimate {
+    uint64_t bytes, span;
+};
+
+/* Bytes between two chunks that follow one another, if a join would read them; else 0. */
+static uint64_t gap_between(const struct segment *segment, const struct lsio_chunk *chunk,
+                            const struct lsio_chunk *next)
 {
+    uint64_t end = (uint64_t)chunk->offset + chunk->length, gap;
+
+    if (chunk->offset < 0 || chunk->length == LSIO_TO_END || next->object != chunk->object ||
+        next->offset < chunk->offset || (uint64_t)next->offset <= end ||
+        chunk->object >= segment->view.object_count)
+        return 0;
+    gap = (uint64_t)next->offset - end;
+    return gap <= request_object(&segment->view, chunk->object)->store->profile.gap_bytes ? gap : 0;
+}
+
+static uint64_t estimate_number(double sum)
+{
+    return sum < 1e18 ? (uint64_t)sum : UINT64_MAX;
+}
+
+static struct estimate segment_estimate(const struct segment *segment)
+{
+    const struct request_view *view = &segment->view;
     uint64_t step = view->chunk_count / 1024 + 1, count = 0;
-    double sum = 0;
+    double sum = 0, gaps = 0, scale;
 
     for (uint64_t i = 0; i < view->chunk_count; i += step, count++) {
         const struct lsio_chunk *chunk = request_chunk(view, i);
         sum += chunk->length == LSIO_TO_END ? 1048576.0 : (double)chunk->length;
+        if (i + 1 < view->chunk_count)
+            gaps += (double)gap_between(segment, chunk, request_chunk(view, i + 1));
     }
-    if (count)
-        sum = sum / (double)count * (double)view->chunk_count;
-    return sum < 1e18 ? (uint64_t)sum : UINT64_MAX;
+    scale = count ? (double)view->chunk_count / (double)count : 0;
+    return (struct estimate){estimate_number(sum * scale), estimate_number((sum + gaps) * scale)};
 }
 
 static int object_init(struct segment *segment, size_t index, uint64_t batch_bytes)
@@ -75,15 +100,18 @@ static int object_init(struct segment *segment, size_t index, uint64_t batch_byt
     return 0;
 }
 
-/* Joins need a buffer; locally they stay within the hot window, on slow stores within what the pool
- * can give each worker four of. */
-static uint64_t join_bytes_max(const struct lsio_context *context, const struct segment *segment)
+/* Joins need a buffer. Locally they stay within the hot window; across a network within what lets
+ * the store have all its reads in flight (with shorter ones memory would lie idle, with longer ones
+ * connections would); else within what the pool can give each worker four of. */
+static uint64_t join_bytes_max(const struct lsio_context *context,
+                               const struct plan_profile *profile)
 {
-    const struct plan_profile *profile =
-        segment->view.object_count ? segment->objects[0].plan.profile : NULL;
     uint64_t share = context->pool.bytes_max / (4 * context->worker_count);
 
-    if (profile && !profile->physical_order && profile->request_latency_ns < 200000 &&
+    if (profile->remote)
+        return pool_fit((context->pool.bytes_max + context->worker_count * context->arena_bytes) /
+                        profile->inflight_max);
+    if (!profile->physical_order && profile->request_latency_ns < 200000 &&
         context->hot_window_bytes < share)
         return context->hot_window_bytes;
     return share;
@@ -92,7 +120,8 @@ static uint64_t join_bytes_max(const struct lsio_context *context, const struct 
 static int segment_init(struct segment *segment, struct lsio_batch *batch,
                         const struct lsio_request *request, bool copy)
 {
-    uint64_t batch_bytes;
+    const struct plan_profile *profile;
+    struct estimate estimate;
     int error = request_view_init(&segment->view, request);
 
     if (error)
@@ -105,9 +134,9 @@ static int segment_init(struct segment *segment, struct lsio_batch *batch,
         if (!segment->objects)
             return -ENOMEM;
     }
-    batch_bytes = bytes_estimate(&segment->view);
+    estimate = segment_estimate(segment);
     for (size_t i = 0; i < segment->view.object_count; i++) {
-        error = object_init(segment, i, batch_bytes);
+        error = object_init(segment, i, estimate.bytes);
         if (error)
             return error;
     }
@@ -120,8 +149,12 @@ static int segment_init(struct segment *segment, struct lsio_batch *batch,
         .object_count = segment->view.object_count,
         .chain = segment->view.chain,
         .reads_into_dst = chain_reads_into_dst,
-        .join_bytes_max = join_bytes_max(batch->context, segment),
     };
+    profile = segment->objects ? segment->objects[0].plan.profile : NULL;
+    if (profile)
+        segment->input.join_bytes_max = join_bytes_max(batch->context, profile);
+    if (profile && profile->remote)
+        segment->input.request_bytes_max = plan_share_bytes(profile, estimate.span);
     return 0;
 }
 

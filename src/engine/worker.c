@@ -355,6 +355,22 @@ static bool flush_pays(const struct worker *worker)
     return worker->sampled < WARM_SAMPLES / 4 || (worker->parks & 15) == 0;
 }
 
+/* Nothing is left to do or to wait for. */
+static bool worker_may_exit(struct worker *worker)
+{
+    struct lsio_context *context = worker->context;
+
+    if (worker->inflight || !queue_is_empty(&worker->mailbox))
+        return false;
+    if (!worker->left) {
+        worker->left = true;
+        for (uint32_t i = 0; i < context->driver_count; i++)
+            if (context->drivers[i]->worker_leave)
+                context->drivers[i]->worker_leave(context->driver_states[i], &worker->env);
+    }
+    return worker->env.background == 0 && queue_is_empty(&worker->mailbox);
+}
+
 int worker_step(struct worker *worker, uint64_t *until_ns)
 {
     struct lsio_context *context = worker->context;
@@ -386,8 +402,7 @@ int worker_step(struct worker *worker, uint64_t *until_ns)
         fold_flush(worker);
         return WORKER_RAN;
     }
-    if (atomic_load(&worker->exit_asked) && worker->inflight == 0 &&
-        queue_is_empty(&worker->mailbox))
+    if (atomic_load(&worker->exit_asked) && worker_may_exit(worker))
         return WORKER_EXIT;
     *until_ns = atomic_load(&context->next_deadline_ns);
     return WORKER_IDLE;
@@ -399,7 +414,8 @@ static bool park_refused(struct worker *worker, uint64_t until_ns)
     struct lsio_context *context = worker->context;
 
     if (!queue_is_empty(&worker->mailbox) || atomic_load(&worker->cancel_scan) ||
-        atomic_load(&worker->exit_asked) || atomic_load(&context->next_deadline_ns) < until_ns)
+        (atomic_load(&worker->exit_asked) && !worker->left) ||
+        atomic_load(&context->next_deadline_ns) < until_ns)
         return true;
     return fill_more(worker) && !worker->starved &&
            atomic_load(&context->work_epoch) != worker->seen_epoch;
