@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/mark.h"
 #include "engine/engine.h"
 
 #define STRINGIFY_(x) #x
@@ -30,9 +31,15 @@ static int check_blocking(const struct lsio_context *context)
 {
     if (!context)
         return -EINVAL;
-    if (!context_is_alive(context))
+    if (!context_is_alive(context)) {
+        LSIO_MARK(call_after_fork);
         return LSIO_E_FORKED;
-    return in_callback(context) ? LSIO_E_RECURSIVE : 0;
+    }
+    if (in_callback(context)) {
+        LSIO_MARK(call_from_callback);
+        return LSIO_E_RECURSIVE;
+    }
+    return 0;
 }
 
 static int check_alive(const struct lsio_context *context)
@@ -119,6 +126,8 @@ int lsio_store_open(struct lsio_context *context, const char *url,
         log_line(&context->log, LSIO_LOG_ERROR, "no driver for the scheme of a store's URL");
         return LSIO_E_UNSUPPORTED;
     }
+    open.driver = driver;
+    open.env = &context->workers[0].env;
     open.os = context->os;
     open.worker_count = context->worker_count;
     open.state = context->driver_states[index];
@@ -150,8 +159,10 @@ int lsio_store_close(struct lsio_store *store)
     error = check_alive(context);
     if (error)
         return error;
-    if (atomic_load(&store->users))
+    if (atomic_load(&store->users)) {
+        LSIO_MARK(store_in_use);
         return -EBUSY;
+    }
     pthread_mutex_lock(&context->lock);
     for (struct lsio_store **link = &context->stores; *link; link = &(*link)->next) {
         if (*link == store) {

@@ -3,9 +3,10 @@
 #
 # The one test command. Installs what is missing (Debian and its kin), builds, runs everything.
 # Without options: release build and ctest; the same where io_uring is refused, so that all runs on
-# the epoll loop; a build without any optional library; ASan with UBSan; TSan; a short fuzz of each
-# target. Each step's ctest summary is shown, all of them again at the end; the exit status is 0
-# only if all passed. Build trees are kept under build/.
+# the epoll loop; a build without any optional library; ASan with UBSan, after which each mark on a
+# fault's path must have been reached; TSan; a short fuzz of each target. Each step's ctest summary
+# is shown, all of them again at the end; the exit status is 0 only if all passed. Build trees are
+# kept under build/.
 set -euo pipefail
 
 usage() {
@@ -16,6 +17,7 @@ usage: tests/run.sh [option]...      no option: everything (about 20 minutes on 
   --epoll                    ctest where io_uring is refused only
   --bare                     ctest of a build without the optional libraries only
   --fuzz SECONDS             fuzz each target for so long only
+  --stress SECONDS           the stress tests under ThreadSanitizer, for so long each, only
   --sim SEEDS [--seed N]     the simulation tests with so many seeds, from seed N on, only
   --coverage                 ctest with line coverage; the report is put into build/coverage
   --servers                  tests against real servers (none are needed by this version)
@@ -29,7 +31,8 @@ TEXT
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cd "$root"
 
-steps=() match="" install=yes jobs=$(nproc) fuzz_seconds=15 sim_seeds="" sim_seed=1
+steps=() match="" install=yes jobs=$(nproc)
+fuzz_seconds=30 stress_seconds=2 sim_seeds="" sim_seed=1
 
 need() { # need COUNT OPTION LEFT: option OPTION wants a value
     [ "$3" -ge "$1" ] || { echo "run.sh: $2 wants a value" >&2; usage >&2; exit 2; }
@@ -47,6 +50,7 @@ while [ $# -gt 0 ]; do
     --epoll) steps+=(epoll) ;;
     --bare) steps+=(bare) ;;
     --fuzz) need 2 "$1" $#; steps+=(fuzz); fuzz_seconds=$2; shift ;;
+    --stress) need 2 "$1" $#; steps+=(stress); stress_seconds=$2; shift ;;
     --sim) need 2 "$1" $#; steps+=(sim); sim_seeds=$2; shift ;;
     --seed) need 2 "$1" $#; sim_seed=$2; shift ;;
     --coverage) steps+=(coverage) ;;
@@ -65,6 +69,7 @@ done
 
 packages=(gcc g++ libc6-dev cmake ninja-build pkg-config python3
     liburing-dev libzstd-dev liblz4-dev libdeflate-dev zlib1g-dev libblosc-dev libisal-dev
+    libcurl4-openssl-dev libssl-dev libexpat1-dev libjson-c-dev
     libcmocka-dev python3-zarr python3-numpy)
 case " ${steps[*]} " in *" fuzz "*) packages+=(clang libclang-rt-dev) ;; esac
 case " ${steps[*]} " in *" coverage "*) packages+=(gcovr) ;; esac
@@ -111,17 +116,30 @@ step_release() { build release && test_in release; }
 step_epoll() { build release && test_in release build/release/tests/refuse-uring; }
 step_bare() {
     build bare -DLSIO_USE_URING=OFF -DLSIO_USE_ZSTD=OFF -DLSIO_USE_LZ4=OFF -DLSIO_USE_DEFLATE=OFF \
-        -DLSIO_USE_ZLIB=OFF -DLSIO_USE_BLOSC=OFF -DLSIO_USE_ISAL=OFF && test_in bare
+        -DLSIO_USE_ZLIB=OFF -DLSIO_USE_BLOSC=OFF -DLSIO_USE_ISAL=OFF -DLSIO_USE_CURL=OFF && test_in bare
 }
-step_address() { build address -DLSIO_SANITIZER=address && test_in address; }
+# Which fault paths are reached can be told only when all tests ran.
+step_address() {
+    local marks=$root/build/address/marks status=0
+    build address -DLSIO_SANITIZER=address -DLSIO_MARKS=ON || return 1
+    rm -rf "$marks" && mkdir "$marks"
+    test_in address env LSIO_MARKS_DIR="$marks" || status=1
+    [ -n "$match" ] || tests/support/tools/marks.py . "$marks" || status=1
+    return $status
+}
 step_undefined() { build undefined -DLSIO_SANITIZER=undefined && test_in undefined; }
 step_thread() {
     build thread -DLSIO_SANITIZER=thread && test_in thread "${fixed_addresses[@]}"
 }
+step_stress() {
+    build thread -DLSIO_SANITIZER=thread || return 1
+    LSIO_STRESS_SECONDS=$stress_seconds "${fixed_addresses[@]}" ctest --test-dir build/thread \
+        --output-on-failure --no-tests=error -L '^stress$'
+}
 step_servers() { echo "no test of this version needs a server: nothing to do"; }
 
 step_sim() {
-    build address -DLSIO_SANITIZER=address || return 1
+    build address -DLSIO_SANITIZER=address -DLSIO_MARKS=ON || return 1
     LSIO_SIM_SEEDS=$sim_seeds LSIO_SIM_SEED=$sim_seed \
         ctest --test-dir build/address --output-on-failure --no-tests=error -L '^sim$' \
         --timeout 86400 -j "$jobs"
@@ -174,7 +192,7 @@ run_step() {
     summaries+=("$(printf '%-10s %s in %d s' "$name" "$([ $status = 0 ] && echo passed || echo FAILED)" \
         $((SECONDS - began)))")
     while IFS= read -r line; do summaries+=("           $line"); done < <(
-        grep -E '^[0-9]+% tests passed|^fuzz_.*: |^	 *[0-9]+ - |^ *[0-9]+ - .*\((Failed|Timeout|SEGFAULT|Not Run)' \
+        grep -E '^[0-9]+% tests passed|^fuzz_.*: |^marks: |^never reached: |^	 *[0-9]+ - |^ *[0-9]+ - .*\((Failed|Timeout|SEGFAULT|Not Run)' \
             "$log" || true)
 }
 

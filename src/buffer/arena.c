@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/mark.h"
 #include "buffer/pages.h"
 
 int arena_init(struct arena *arena, uint64_t bytes)
@@ -97,11 +98,14 @@ void *arena_get(struct arena *arena, uint64_t bytes)
     }
     page = map_find(arena, count);
     if (page < 0 && arena->pages_cached && arena->pages_free >= count) {
+        LSIO_MARK(arena_blocks_merged);
         cache_empty(arena);
         page = map_find(arena, count);
     }
-    if (page < 0)
+    if (page < 0) {
+        LSIO_MARK(arena_full);
         return NULL;
+    }
     map_set(arena, (uint32_t)page, count, false);
     arena->pages_free -= count;
     return arena->base + (size_t)page * POOL_PAGE;

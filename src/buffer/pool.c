@@ -8,6 +8,7 @@
  */
 #include "buffer/pool.h"
 
+#include "base/mark.h"
 #include "buffer/pages.h"
 
 struct pool_block {
@@ -15,15 +16,29 @@ struct pool_block {
     uint64_t bytes;
 };
 
-uint64_t pool_charge(uint64_t bytes)
+/* Sizes of about `bytes` bytes are multiples of it; bytes <= UINT64_MAX / 2. */
+static uint64_t charge_step(uint64_t bytes)
 {
     uint64_t step = POOL_PAGE;
 
-    if (bytes > UINT64_MAX / 2)
-        return UINT64_MAX;
     while (step * 16 <= bytes)
         step *= 2;
+    return step;
+}
+
+uint64_t pool_charge(uint64_t bytes)
+{
+    uint64_t step;
+
+    if (bytes > UINT64_MAX / 2)
+        return UINT64_MAX;
+    step = charge_step(bytes);
     return (bytes + step - 1) / step * step;
+}
+
+uint64_t pool_fit(uint64_t bytes)
+{
+    return bytes - bytes % charge_step(bytes);
 }
 
 int pool_init(struct pool *pool, uint64_t bytes_max)
@@ -63,6 +78,7 @@ static void idle_trim(struct pool *pool, uint64_t bytes)
         struct pool_block **link = &pool->idle;
         while ((*link)->next)
             link = &(*link)->next;
+        LSIO_MARK(pool_makes_room);
         pool->bytes_mapped -= (*link)->bytes;
         pages_unmap(*link, (*link)->bytes);
         *link = NULL;
@@ -76,13 +92,16 @@ void *pool_get(struct pool *pool, uint64_t bytes, bool *hopeless)
     *hopeless = false;
     bytes = pool_charge(bytes);
     pthread_mutex_lock(&pool->lock);
-    if (bytes > pool->bytes_max || pool->bytes_used + bytes > pool->bytes_max)
+    if (bytes > pool->bytes_max || pool->bytes_used + bytes > pool->bytes_max) {
+        LSIO_MARK(pool_used_up);
         goto out;
+    }
     addr = idle_take(pool, bytes);
     if (!addr) {
         idle_trim(pool, bytes);
         addr = pages_map(bytes);
         if (!addr) {
+            LSIO_MARK(pool_no_memory);
             *hopeless = true;
             goto out;
         }

@@ -66,5 +66,7 @@ void *pool_get(struct pool *pool, uint64_t bytes, bool *hopeless);
 void pool_put(struct pool *pool, void *addr, uint64_t bytes);
 /* What a request of `bytes` is charged. */
 uint64_t pool_charge(uint64_t bytes);
+/* The largest request that is charged at most `bytes` (<= UINT64_MAX / 2). */
+uint64_t pool_fit(uint64_t bytes);
 
 #endif

@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/mark.h"
 #include "chain/chain_impl.h"
 
 static const struct block block_none = {CHAIN_REGION_NONE, 0, 0};
@@ -62,6 +63,7 @@ static int final_room(struct run *run, uint64_t bytes, void **out)
         }
         if (run->chain->slices_after) /* what is left in the end may still fit */
             return 1;
+        LSIO_MARK(stage_output_beyond_dst);
         return lsio_call_fail(&run->call, LSIO_E_NO_SPACE,
                               "stage %s puts out %llu bytes; dst holds %llu",
                               run->chain->stages[run->stage].name, (unsigned long long)bytes,

@@ -17,6 +17,7 @@
  */
 #include <errno.h>
 
+#include "base/mark.h"
 #include "chain/chain_impl.h"
 
 static uint64_t round_up(uint64_t bytes)
@@ -77,6 +78,7 @@ static int oversize_acquire(struct run *run, uint64_t need)
     }
     if (!lane->acquire)
         return LSIO_E_BUDGET;
+    LSIO_MARK(chain_room_beyond_scratch);
     if (intermediate_follows(run)) {
         run->oversize_bytes = bytes + need;
         status = lane->acquire(lane->context, run->oversize_bytes, &run->oversize);
@@ -109,6 +111,7 @@ int room_take(struct run *run, uint64_t bytes, bool output, void **out, struct b
         status = oversize_acquire(run, need);
     if (status == 0 && region_take(run, 1, need, output, out, block))
         return 0;
+    LSIO_MARK(chain_room_beyond_budget);
     return lsio_call_fail(
         &run->call, status == 0 ? LSIO_E_BUDGET : status,
         "stage %s: %llu bytes of room are more than scratch memory (%llu bytes) and "

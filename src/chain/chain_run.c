@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/mark.h"
 #include "chain/chain_impl.h"
 
 static bool status_is_ours(int status)
@@ -49,6 +50,7 @@ static void fail_stage(struct run *run, int status)
     }
     if (!run->text_set)
         lsio_call_fail(&run->call, status, "stage %s failed with code %d", name, status);
+    LSIO_MARK(stage_failed);
     fail(run, LSIO_E_CALLBACK, status);
 }
 
@@ -86,6 +88,7 @@ static int stages_run(struct run *run)
         if (stage->init) {
             status = chain_state(chain, i, run->env->worker, &run->call.state);
             if (status < 0) {
+                LSIO_MARK(stage_not_set_up);
                 lsio_call_fail(&run->call, status, "stage %s could not be set up on worker %u",
                                stage->name, run->env->worker);
                 fail(run, status, 0);
@@ -122,6 +125,7 @@ static void deliver_allocated(struct run *run, const uint8_t *bytes, uint64_t co
     } else {
         into = count <= SIZE_MAX / 2 ? malloc(count ? (size_t)count : 1) : NULL;
         if (!into) {
+            LSIO_MARK(result_no_memory);
             lsio_call_fail(&run->call, -ENOMEM, "no memory for %llu bytes",
                            (unsigned long long)count);
             fail(run, -ENOMEM, 0);
@@ -149,6 +153,7 @@ static void deliver(struct run *run)
         return;
     }
     if (chunk->dst && count > chunk->dst_bytes) {
+        LSIO_MARK(chain_result_beyond_dst);
         lsio_call_fail(&run->call, LSIO_E_NO_SPACE,
                        "%llu bytes are to be delivered; dst holds %llu", (unsigned long long)count,
                        (unsigned long long)chunk->dst_bytes);

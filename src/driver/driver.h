@@ -89,7 +89,9 @@ struct driver_object {
 
 enum driver_read_kind {
     DRIVER_READ = 0, /* offset, bytes -> addr or iov */
-    DRIVER_PROBE = 1 /* only the object's size: sets object->plan.size */
+    /* The object's size: sets object->plan.size. With bytes > 0 those from offset on as well, as
+     * far as there are any: bytes_done may be less. */
+    DRIVER_PROBE = 1
 };
 
 /* What is known of a failure besides its status, where that is more than a constant sentence. */
@@ -135,7 +137,9 @@ struct driver_read {
 };
 
 struct driver_open {
+    const struct driver_ops *driver;
     struct lsio_context *context;
+    struct driver_env *env; /* some worker's, for post(); lives as long as the context */
     const struct loop_os *os;
     const char *url;                  /* as given */
     const char *rest;                 /* after "scheme://" */
@@ -165,6 +169,8 @@ struct driver_ops {
     void (*store_close)(struct lsio_store *store, bool forked);
 
     void (*read)(struct driver_env *env, struct driver_read *read);
+    /* How many bytes a probe should ask for, for it costs as much as a read. NULL: none. */
+    uint64_t (*probe_bytes)(const struct lsio_store *store);
     /* Asks for an early end; the read still completes once. */
     void (*cancel)(struct driver_env *env, struct driver_read *read);
 

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/mark.h"
 
 /* True if one of the segments between slashes is "..". */
 static inline bool driver_key_climbs(const char *key)
@@ -27,8 +28,10 @@ static inline bool driver_key_climbs(const char *key)
 /* -EINVAL for a key that is NULL, empty, absolute, or has a `..` segment. */
 static inline int driver_key_check(const char *key)
 {
-    if (!key || key[0] == '\0' || key[0] == '/' || driver_key_climbs(key))
+    if (!key || key[0] == '\0' || key[0] == '/' || driver_key_climbs(key)) {
+        LSIO_MARK(key_refused);
         return -EINVAL;
+    }
     return 0;
 }
 

@@ -11,9 +11,12 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/mark.h"
+
 static int option_refuse(const struct driver_open *open, const char *what,
                          const struct lsio_option *option)
 {
+    LSIO_MARK(option_refused);
     if (open->why && open->why_bytes > 0)
         snprintf(open->why, open->why_bytes, "%s store option \"%s\"", what,
                  option->key ? option->key : "(null)");
@@ -56,5 +59,6 @@ int driver_options_apply(const struct driver_open *open, struct plan_profile *pr
         if (taken == 0)
             return option_refuse(open, "unknown", option);
     }
+    plan_profile_tune(profile);
     return 0;
 }

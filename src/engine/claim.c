@@ -15,6 +15,7 @@
  */
 #include <stdlib.h>
 
+#include "base/mark.h"
 #include "engine/engine.h"
 
 #define PROBES_RUN_MAX 4u
@@ -217,13 +218,17 @@ struct slab *batch_ready_take(struct lsio_batch *batch)
 
 /* -------------------------------------------------------------------------------- planning -- */
 
-/* Large slabs pay only where sorting finds joins that are worth a wait. */
+/* Large slabs pay only where sorting finds joins that are worth a wait. Where a read takes as long
+ * as planning thousands of chunks does, the first is large, too. */
 static uint32_t slab_chunks_wanted(const struct lsio_batch *batch, const struct segment *segment)
 {
     const struct plan_profile *profile =
         segment->view.object_count ? segment->objects[0].plan.profile : NULL;
-    uint32_t max = profile && profile->gap_bytes >= 64 * 1024 ? ENGINE_SLAB_CHUNKS_MAX : 8192;
+    uint32_t max;
 
+    if (profile && (profile->remote || profile->physical_order))
+        return ENGINE_SLAB_CHUNKS_MAX;
+    max = profile && profile->gap_bytes >= 64 * 1024 ? ENGINE_SLAB_CHUNKS_MAX : 8192;
     return batch->slab_chunks < max ? batch->slab_chunks : max;
 }
 
@@ -247,6 +252,7 @@ static void plan_fail(struct worker *worker, struct segment *segment, uint64_t f
 {
     struct lsio_context *context = worker->context;
 
+    LSIO_MARK(plan_no_memory);
     pthread_mutex_lock(&context->lock);
     segment->batch->planning = false;
     pthread_mutex_unlock(&context->lock);
@@ -328,6 +334,23 @@ static bool slab_is_free(const struct worker *worker, const struct slab *slab)
            slab->holder == worker->index + 1;
 }
 
+static bool slab_is_used_up(const struct slab *slab)
+{
+    return atomic_load_explicit(&slab->next, memory_order_relaxed) >= slab->plan.op_count;
+}
+
+/* The first of a batch's slabs that is used up or that this worker may read; NULL: others hold them
+ * all. It need not be the first of all: nobody else reads what this worker holds, so it must find
+ * that behind slabs which others hold. */
+static struct slab *slab_find(const struct worker *worker, const struct lsio_batch *batch)
+{
+    struct slab *slab = batch->ready;
+
+    while (slab && !slab_is_used_up(slab) && !slab_is_free(worker, slab))
+        slab = slab->link;
+    return slab;
+}
+
 /* The next slab with unclaimed operations, referenced; NULL: there is none now. Under the lock,
  * which planning gives up for a while. */
 static struct slab *slab_choose(struct worker *worker)
@@ -344,22 +367,21 @@ static struct slab *slab_choose(struct worker *worker)
             idle_batches = 0;
             continue;
         }
-        slab = batch->ready;
-        if (slab &&
-            atomic_load_explicit(&slab->next, memory_order_relaxed) >= slab->plan.op_count) {
+        slab = slab_find(worker, batch);
+        if (slab && slab_is_used_up(slab)) {
             ready_remove(batch, slab);
             pthread_mutex_unlock(&context->lock);
             slab_put(context, slab);
             pthread_mutex_lock(&context->lock);
             continue;
         }
-        if (slab && slab_is_free(worker, slab)) {
+        if (slab) {
             slab->holder = worker->index + 1;
             atomic_fetch_add_explicit(&slab->refs, 1, memory_order_relaxed);
             context->work = batch->work_next;
             return slab;
         }
-        if (!slab && !batch->plan_next && !batch->planning) {
+        if (!batch->ready && !batch->plan_next && !batch->planning) {
             work_remove(batch);
             continue;
         }
@@ -401,6 +423,7 @@ bool claim_parts(struct worker *worker)
     while ((slab = parts_find(worker->context)) != NULL) {
         struct claim claim = worker->claim;
         if (claim_run(worker, slab)) {
+            LSIO_MARK(claim_put_aside);
             worker->waiting = claim;
             return true;
         }
@@ -413,6 +436,7 @@ bool claim_resume(struct worker *worker)
 {
     if (!worker->waiting.slab)
         return false;
+    LSIO_MARK(claim_taken_up_again);
     claim_drop(worker);
     worker->claim = worker->waiting;
     worker->waiting = (struct claim){0};

@@ -18,6 +18,7 @@
 #include <sys/mman.h>
 #include <time.h>
 
+#include "base/mark.h"
 #include "buffer/pages.h"
 #include "engine/engine.h"
 
@@ -98,11 +99,15 @@ static int lane_acquire(void *pointer, uint64_t bytes, void **out)
     bool hopeless = false;
     void *memory = NULL;
 
-    if (pool_charge(bytes) > context->lane_pool.bytes_max)
+    if (pool_charge(bytes) > context->lane_pool.bytes_max) {
+        LSIO_MARK(room_beyond_lane);
         return LSIO_E_BUDGET;
+    }
     pthread_mutex_lock(&context->lane_lock);
-    while (context->lane_owner && context->lane_owner != env->worker + 1)
+    while (context->lane_owner && context->lane_owner != env->worker + 1) {
+        LSIO_MARK(lane_taken);
         pthread_cond_wait(&context->lane_cond, &context->lane_lock);
+    }
     memory = pool_get(&context->lane_pool, bytes, &hopeless);
     if (memory) {
         context->lane_owner = env->worker + 1;
@@ -200,6 +205,7 @@ static int workers_start(struct lsio_context *context)
     pthread_mutex_unlock(&context->lock);
     if (!error)
         return 0;
+    LSIO_MARK(workers_not_started);
     workers_join(context, started);
     for (uint32_t i = 0; i < started; i++)
         worker_finish(&context->workers[i], false);
@@ -234,10 +240,11 @@ static int loop_choose(struct lsio_context *context)
         return error;
     if (name && context->start_error && error != -ENOMEM && error != -EMFILE && error != -ENFILE)
         error = -ENOSYS; /* the kernel refuses the loop */
-    if (error == 0 || name || context->loop_ops == fallback)
-        goto out;
+    if (error == 0 || name || context->loop_ops == fallback || !context->start_error)
+        goto out; /* what failed without start_error is not the loop: no thread, no memory */
     snprintf(context->loop_reason, sizeof(context->loop_reason), "%s is refused: %s (%s)",
              context->loop_ops->name, context->start_why, lsio_status_name(error));
+    LSIO_MARK(loop_falls_back);
     context->loop_ops = fallback;
     for (uint32_t i = 0; i < context->worker_count; i++)
         worker_reset(&context->workers[i]);

@@ -58,8 +58,9 @@ struct segment {
     /* shared: under the context's lock */
     struct segment *plan_link; /* batch's stack of segments that planning goes on with */
     uint64_t planned;          /* chunks handed to the planner so far */
-    /* shared: slot i is written by the worker that completes chunk i */
-    _Atomic(void *) *_Atomic allocated; /* results of LSIO_CHUNK_ALLOC; made on first use */
+    /* shared: tables made on first use; slot i is written by the worker that completes chunk i */
+    _Atomic(void *) allocated; /* _Atomic(void *)[]: results of LSIO_CHUNK_ALLOC */
+    _Atomic(void *) ended; /* bool[]: delivered nothing; where there are no results to say so */
 };
 
 struct lsio_batch {
@@ -215,6 +216,7 @@ struct worker {
     uint64_t window_bytes;   /* submitted, or reaped and not processed */
     uint32_t depth;          /* adaptive target of operations in flight when cold */
     uint32_t depth_max;      /* of the store read last */
+    bool remote;             /* that store is across a network */
     uint32_t immediate;      /* bit i: the i-th last sampled operation was there at once */
     uint32_t immediate_now;  /* completions since the last fill that needed no waiting */
     uint32_t sampled;        /* how many of those bits count, up to 32 */
@@ -407,6 +409,8 @@ void operation_finish(struct worker *worker, struct operation *operation);
 /* Ends one chunk without running its chain. `text` may be NULL. */
 void chunk_fail(struct worker *worker, struct segment *segment, uint64_t chunk, int32_t status,
                 int32_t code, const char *text);
+/* At the batch's end: what was delivered of the chunk, if anything, is not valid. */
+void chunk_revoke(struct segment *segment, uint64_t chunk, int32_t status, const char *text);
 /* Runs the chain over a chunk's bytes and reports it. */
 void chunk_deliver(struct worker *worker, struct segment *segment, uint64_t chunk, void *bytes,
                    uint64_t length, void *allocated);

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/mark.h"
 #include "engine/engine.h"
 #include "plan/parts.h"
 
@@ -51,23 +52,49 @@ static void fold_add(struct worker *worker, struct lsio_batch *batch, bool faile
     worker->fold.bytes += bytes;
 }
 
+/* A table with a slot per chunk, made now if this is its first use; NULL: no memory. */
+static void *table_get(_Atomic(void *) *place, const struct segment *segment, size_t slot_bytes)
+{
+    void *table = atomic_load_explicit(place, memory_order_acquire), *fresh;
+
+    if (table)
+        return table;
+    fresh = calloc(segment->view.chunk_count, slot_bytes);
+    if (!fresh || atomic_compare_exchange_strong(place, &table, fresh))
+        return fresh;
+    free(fresh);
+    return table;
+}
+
 /* The slot is the batch's until taken; without memory for the table the data is freed with the
  * chunk failing, so it cannot leak. */
 static bool allocated_keep(struct segment *segment, uint64_t chunk, void *data)
 {
-    _Atomic(void *) *table = atomic_load_explicit(&segment->allocated, memory_order_acquire);
+    _Atomic(void *) *table = table_get(&segment->allocated, segment, sizeof(*table));
 
-    if (!table) {
-        _Atomic(void *) *fresh = calloc(segment->view.chunk_count, sizeof(*fresh));
-        if (!fresh)
-            return false;
-        if (atomic_compare_exchange_strong(&segment->allocated, &table, fresh))
-            table = fresh;
-        else
-            free(fresh);
-    }
-    atomic_store_explicit(&table[chunk], data, memory_order_relaxed);
-    return true;
+    if (table)
+        atomic_store_explicit(&table[chunk], data, memory_order_relaxed);
+    return table != NULL;
+}
+
+/* Remembers that nothing was delivered of the chunk. */
+static void ended_keep(struct segment *segment, uint64_t chunk)
+{
+    bool *table = segment->view.results ? NULL : table_get(&segment->ended, segment, sizeof(*table));
+
+    if (table)
+        table[chunk] = true;
+}
+
+static bool chunk_has_ended(const struct segment *segment, uint64_t chunk)
+{
+    const bool *table = atomic_load(&segment->ended);
+    const struct lsio_result *result;
+
+    if (!segment->view.results)
+        return table && table[chunk];
+    result = request_result(&segment->view, chunk);
+    return result->status < 0 || (result->flags & LSIO_RESULT_MISSING);
 }
 
 /* Result, callback, count: the one place where a chunk ends. */
@@ -130,8 +157,10 @@ static void fail_in_detail(struct worker *worker, struct segment *segment, uint6
     struct lsio_result result = {.status = status};
     struct lsio_error error;
 
+    ended_keep(segment, chunk_index);
     if (status == -ENOENT && (chunk->flags & LSIO_CHUNK_MISSING_OK)) {
         result.status = 0;
+        LSIO_MARK(missing_accepted);
         result.flags = LSIO_RESULT_MISSING;
         chunk_report(worker, segment, chunk_index, &result, false);
         return;
@@ -161,6 +190,24 @@ static void chunk_fail_read(struct worker *worker, struct segment *segment, uint
                    read->detail);
 }
 
+void chunk_revoke(struct segment *segment, uint64_t chunk_index, int32_t status, const char *text)
+{
+    struct record *record = &segment->batch->record;
+    struct lsio_error error;
+
+    if (chunk_has_ended(segment, chunk_index))
+        return; /* it was counted */
+    LSIO_MARK(chunk_revoked);
+    memset(&error, 0, sizeof(error));
+    error.status = status;
+    error.attempts = 1;
+    error_describe(segment, chunk_index, text, &error);
+    record_failure(record, &error, true);
+    atomic_fetch_add(&record->failed, 1);
+    if (segment->view.results) /* allocated data is freed with the batch */
+        *request_result(&segment->view, chunk_index) = (struct lsio_result){.status = status};
+}
+
 /* ------------------------------------------------------------------------------ deliveries -- */
 
 /* The status of a batch that was canceled or whose time is over: chains may be slow, and many may
@@ -185,6 +232,7 @@ void chunk_deliver(struct worker *worker, struct segment *segment, uint64_t chun
 
     stat_add(&worker->stats.bytes_asked, length);
     if (chain && (status = chain_forbidden(worker, segment->batch)) != 0) {
+        LSIO_MARK(chain_not_run);
         free(allocated);
         chunk_fail(worker, segment, chunk_index, status, 0, NULL);
         return;
@@ -214,6 +262,7 @@ void chunk_deliver(struct worker *worker, struct segment *segment, uint64_t chun
         callback_current = outer;
     }
     if (outcome.status < 0) {
+        LSIO_MARK(chain_failed);
         free(allocated);
         chunk_fail(worker, segment, chunk_index, outcome.status, outcome.code, outcome.text);
         return;
@@ -224,6 +273,7 @@ void chunk_deliver(struct worker *worker, struct segment *segment, uint64_t chun
     result.data = outcome.data;
     if ((result.flags & LSIO_RESULT_ALLOCATED) &&
         !allocated_keep(segment, chunk_index, result.data)) {
+        LSIO_MARK(result_not_kept);
         free(result.data);
         chunk_fail(worker, segment, chunk_index, -ENOMEM, 0, NULL);
         return;
@@ -232,6 +282,16 @@ void chunk_deliver(struct worker *worker, struct segment *segment, uint64_t chun
 }
 
 /* ---------------------------------------------------------------------------------- groups -- */
+
+/* What the read met may be one member's only, and nobody will find out whose. */
+static void read_end_as(struct driver_read *read, int32_t status)
+{
+    free(read->detail);
+    read->detail = NULL;
+    read->status = status;
+    read->code = 0;
+    read->text = NULL;
+}
 
 static void members_fail(struct worker *worker, struct operation *operation)
 {
@@ -249,6 +309,8 @@ static void unjoin(struct worker *worker, struct operation *operation)
     struct slab *slab = slab_get(worker->context, count);
 
     if (!slab) {
+        LSIO_MARK(unjoin_no_memory);
+        read_end_as(&operation->read, -ENOMEM);
         members_fail(worker, operation);
         operation_release(worker, operation);
         return;
@@ -278,14 +340,18 @@ static void group_finish(struct worker *worker, struct operation *operation)
     const struct driver_read *read = &operation->read;
     uint64_t useful = 0, end = read->offset;
     int32_t status = read->status;
+    int32_t canceled = atomic_load(&operation->segment->batch->record.cancel_status);
 
-    if (status == -ENOENT || status == -EACCES ||
-        (status < 0 && operation->segment->batch->record.cancel_status)) {
+    if (status < 0 && status != -ENOENT && status != -EACCES && canceled)
+        read_end_as(&operation->read, canceled);
+    if (status == -ENOENT || status == -EACCES || (status < 0 && canceled)) {
+        LSIO_MARK(group_fails_as_one);
         members_fail(worker, operation);
         operation_release(worker, operation);
         return;
     }
     if (status < 0) {
+        LSIO_MARK(group_read_one_by_one);
         unjoin(worker, operation);
         return;
     }
@@ -337,6 +403,25 @@ static bool probe_continue(struct worker *worker, struct operation *operation)
     return true;
 }
 
+/* True if the probe has brought all of its chunk, which is delivered then. */
+static bool probe_deliver(struct worker *worker, struct operation *operation)
+{
+    struct driver_read *read = &operation->read;
+    uint64_t index, offset, length;
+    const struct lsio_chunk *chunk = operation_member(operation, 0, &index, &offset, &length);
+
+    if (read->bytes == 0)
+        return false;
+    if (plan_chunk_range(chunk, atomic_load(&read->object->plan.size), &offset, &length) ||
+        length > read->bytes_done) {
+        stat_add(&worker->stats.bytes_wasted, read->bytes_done);
+        return false;
+    }
+    chunk_deliver(worker, operation->segment, index, read->addr, length, NULL);
+    operation_release(worker, operation);
+    return true;
+}
+
 static void probe_finish(struct worker *worker, struct operation *operation)
 {
     struct segment *segment = operation->segment;
@@ -358,11 +443,13 @@ static void probe_finish(struct worker *worker, struct operation *operation)
         operation_release(worker, operation);
         return;
     }
-    if (probe_continue(worker, operation))
+    if (probe_deliver(worker, operation) ||
+        (operation->read.bytes == 0 && probe_continue(worker, operation)))
         return;
     planner = worker_planner(worker);
     slab = planner ? slab_get(worker->context, operation->plan->count) : NULL;
     if (!slab) {
+        LSIO_MARK(probe_no_memory);
         operation->read.status = -ENOMEM;
         members_fail(worker, operation);
         operation_release(worker, operation);
@@ -409,6 +496,7 @@ static void part_finish(struct worker *worker, struct operation *operation)
         if (status == 0 && driver->verify_object)
             status = driver->verify_object(read->object);
         if (status < 0) {
+            LSIO_MARK(split_failed);
             free(split->allocated);
             fail_in_detail(worker, split->segment, split->chunk, status,
                            atomic_load(&split->code), NULL, split->detail);

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/mark.h"
 #include "engine/engine.h"
 
 static bool chunk_is_simple(const struct request_view *view, const struct lsio_chunk *chunk)
@@ -124,6 +125,7 @@ static int run_chains(struct lsio_context *context, const struct request_view *v
             atomic_fetch_add_explicit(&context->caller_stats.chunks_failed, 1,
                                       memory_order_relaxed);
         if (outcome.status < 0 && !first) {
+            LSIO_MARK(inline_chain_failed);
             first = outcome.status;
             error_keep(error, view, i, &outcome);
         }

@@ -4,6 +4,9 @@
 
 #include "driver/local/local.h"
 #include "driver/memory/memory.h"
+#ifdef LSIO_HAVE_HTTP
+#include "driver/http/http.h"
+#endif
 #include "engine/engine.h"
 #include "loop/epoll.h"
 #ifdef LSIO_HAVE_URING
@@ -20,6 +23,9 @@ static const struct loop_ops *const registry_loops[] = {
 static const struct driver_ops *const registry_drivers[] = {
     &driver_local, /* first: takes bare paths */
     &driver_memory,
+#ifdef LSIO_HAVE_HTTP
+    &driver_http,
+#endif
 };
 
 _Static_assert(sizeof(registry_drivers) / sizeof(registry_drivers[0]) < ENGINE_DRIVERS_MAX,

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/mark.h"
 #include "engine/engine.h"
 #include "plan/parts.h"
 
@@ -170,6 +171,7 @@ static void operation_submit(struct worker *worker, struct operation *operation,
         int status = atomic_load_explicit(&operation->segment->batch->record.cancel_status,
                                           memory_order_relaxed);
         if (status) {
+            LSIO_MARK(split_part_canceled);
             read->status = status;
             read->code = 0;
             read->bytes_done = 0;
@@ -200,6 +202,7 @@ static bool store_admits(struct worker *worker, struct lsio_store *store)
         return true;
     if (atomic_fetch_add(&store->inflight, 1) < limit)
         return true;
+    LSIO_MARK(store_limit_reached);
     atomic_fetch_sub(&store->inflight, 1);
     return false;
 }
@@ -284,16 +287,19 @@ static int chunk_check(const struct worker *worker, const struct segment *segmen
         object_status(&segment->objects[chunk->object]);
 
     if (status) {
+        LSIO_MARK(object_cannot_be_read);
         *text = status == -EINVAL ? "the key is not one that this store can hold"
                                   : "the object was seen to change";
         return status;
     }
     if (raw && chunk->dst && length > chunk->dst_bytes) {
+        LSIO_MARK(range_beyond_dst);
         *text = "the range is longer than the destination";
         return LSIO_E_NO_SPACE;
     }
     if (!(raw && (chunk->dst || (chunk->flags & LSIO_CHUNK_ALLOC))) &&
         !can_ever_fit(worker, length)) {
+        LSIO_MARK(range_beyond_budget);
         *text = "the range is larger than the memory budget";
         return LSIO_E_BUDGET;
     }
@@ -419,6 +425,38 @@ static void members_fail(struct worker *worker, struct slab *slab, const struct 
                    NULL);
 }
 
+/* Where finding out the size is a request of its own, a probe for one chunk asks for the chunk's
+ * first bytes as well: of a small object that is all. It gets the chunk's dst or a buffer. */
+static enum start_result probe_reserve(struct worker *worker, struct operation *operation,
+                                       const struct lsio_chunk *chunk, uint64_t *bytes)
+{
+    const struct segment *segment = operation->segment;
+    struct lsio_store *store = operation->read.object->store;
+    const struct driver_ops *driver = store->driver;
+    bool raw = chain_reads_into_dst(chunk_chain(segment, chunk));
+    uint64_t want;
+    enum start_result result;
+
+    operation->read.kind = DRIVER_PROBE;
+    operation->read.addr = NULL;
+    *bytes = 0;
+    if (!driver->probe_bytes || operation->plan->count != 1 || segment->stat_only ||
+        chunk->offset < 0)
+        return START_OK;
+    want = driver->probe_bytes(store);
+    if (want > segment->input.join_bytes_max)
+        want = segment->input.join_bytes_max;
+    if (raw && chunk->dst) {
+        operation->read.addr = chunk->dst;
+        *bytes = want < chunk->dst_bytes ? want : chunk->dst_bytes;
+        return START_OK;
+    }
+    result = want ? buffer_reserve(worker, operation, (uint64_t)chunk->offset, want) : START_OK;
+    if (result == START_OK)
+        *bytes = want;
+    return result == START_FAILED ? START_OK : result;
+}
+
 /* VECTOR, JOIN and PROBE: operations over several chunks. */
 static enum start_result group_start(struct worker *worker, struct slab *slab,
                                      const struct plan_op *plan)
@@ -451,9 +489,8 @@ static enum start_result group_start(struct worker *worker, struct slab *slab,
     } else if (plan->kind == PLAN_JOIN) {
         result = buffer_reserve(worker, operation, offset, bytes);
     } else {
-        operation->read.kind = DRIVER_PROBE;
-        operation->read.addr = NULL;
-        offset = bytes = 0;
+        result = probe_reserve(worker, operation, chunk, &bytes);
+        offset = bytes ? (uint64_t)chunk->offset : 0;
     }
     if (result != START_OK) {
         operation_drop(worker, operation);
@@ -466,6 +503,16 @@ static enum start_result group_start(struct worker *worker, struct slab *slab,
 }
 
 /* ----------------------------------------------------------------------------------- split -- */
+
+/* May the rest of the pages at a part's ends be overwritten? Not where it shares them with another
+ * part, which may be there already: a read that fails or ends early leaves anything behind. */
+static bool part_is_padded(const struct split *split, uint64_t begin, uint64_t bytes)
+{
+    uint64_t end = begin + bytes;
+
+    return split->padded && (begin == 0 || (split->offset + begin) % DIRECT_ALIGN == 0) &&
+           (end == split->bytes || (split->offset + end) % DIRECT_ALIGN == 0);
+}
 
 static enum start_result part_start(struct worker *worker, struct slab *slab, uint32_t part)
 {
@@ -482,7 +529,7 @@ static enum start_result part_start(struct worker *worker, struct slab *slab, ui
     operation->split = split;
     operation->chunk = split->chunk;
     operation->read.addr = split->addr + begin;
-    operation->read.padded = split->padded;
+    operation->read.padded = part_is_padded(split, begin, bytes);
     operation->read.part = true;
     if (worker->user_buffer_count)
         operation->read.buffer = user_buffer_index(worker, operation->read.addr, bytes);
@@ -528,7 +575,7 @@ enum start_result split_start(struct worker *worker, struct segment *segment, ui
     enum start_result result;
 
     if (!slab)
-        return START_NO_MEMORY;
+        return START_FAILED;
     slab->segment = segment;
     slab->is_split = true;
     slab->urgent = true;
@@ -544,6 +591,7 @@ enum start_result split_start(struct worker *worker, struct segment *segment, ui
     atomic_store_explicit(&slab->split.code, 0, memory_order_relaxed);
     result = split_reserve(worker, &slab->split, chunk);
     if (result != START_OK) {
+        LSIO_MARK(split_put_off);
         slab_put(worker->context, slab);
         return result;
     }
@@ -605,11 +653,13 @@ enum start_result operation_start(struct worker *worker, struct slab *slab, uint
     status =
         atomic_load_explicit(&slab->segment->batch->record.cancel_status, memory_order_relaxed);
     if (status) {
+        LSIO_MARK(operation_canceled_before_start);
         members_fail(worker, slab, plan, status);
         return START_OK;
     }
     result = planned_start(worker, slab, plan);
     if (result == START_FAILED) {
+        LSIO_MARK(operation_no_memory);
         members_fail(worker, slab, plan, -ENOMEM);
         result = START_OK;
     }
@@ -633,6 +683,7 @@ bool operation_resume(struct worker *worker)
         return false;
     worker->resumed = next;
     if (status || result == START_FAILED) {
+        LSIO_MARK(probed_chunk_dropped);
         chunk_fail(worker, segment, operation->chunk, status ? status : -ENOMEM, 0, NULL);
         operation_drop(worker, operation);
     }

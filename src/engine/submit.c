@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/mark.h"
 #include "engine/engine.h"
 
 /* --------------------------------------------------------------------------------- segment -- */
@@ -34,6 +35,7 @@ static void segment_finish(struct segment *segment, bool forked)
     for (uint64_t i = 0; allocated && i < segment->view.chunk_count; i++)
         free(atomic_load_explicit(&allocated[i], memory_order_relaxed));
     free(allocated);
+    free(atomic_load(&segment->ended));
     request_view_finish(&segment->view);
 }
 
@@ -44,17 +46,16 @@ struct estimate {
 };
 
 /* Bytes between two chunks that follow one another, if a join would read them; else 0. */
-static uint64_t gap_between(const struct segment *segment, const struct lsio_chunk *chunk,
-                            const struct lsio_chunk *next)
+static uint64_t gap_between(const struct lsio_chunk *chunk, const struct lsio_chunk *next,
+                            uint64_t gap_max)
 {
     uint64_t end = (uint64_t)chunk->offset + chunk->length, gap;
 
-    if (chunk->offset < 0 || chunk->length == LSIO_TO_END || next->object != chunk->object ||
-        next->offset < chunk->offset || (uint64_t)next->offset <= end ||
-        chunk->object >= segment->view.object_count)
+    if (next->object != chunk->object || chunk->offset < 0 || chunk->length == LSIO_TO_END ||
+        next->offset < 0 || (uint64_t)next->offset <= end)
         return 0;
     gap = (uint64_t)next->offset - end;
-    return gap <= request_object(&segment->view, chunk->object)->store->profile.gap_bytes ? gap : 0;
+    return gap <= gap_max ? gap : 0;
 }
 
 static uint64_t estimate_number(double sum)
@@ -62,17 +63,20 @@ static uint64_t estimate_number(double sum)
     return sum < 1e18 ? (uint64_t)sum : UINT64_MAX;
 }
 
-static struct estimate segment_estimate(const struct segment *segment)
+/* Gaps count only across a network, where they decide how long reads are (limits_set). */
+static struct estimate segment_estimate(const struct request_view *view)
 {
-    const struct request_view *view = &segment->view;
+    const struct plan_profile *profile =
+        view->object_count ? &request_object(view, 0)->store->profile : NULL;
+    uint64_t gap_max = profile && profile->remote ? profile->gap_bytes : 0;
     uint64_t step = view->chunk_count / 1024 + 1, count = 0;
     double sum = 0, gaps = 0, scale;
 
     for (uint64_t i = 0; i < view->chunk_count; i += step, count++) {
         const struct lsio_chunk *chunk = request_chunk(view, i);
         sum += chunk->length == LSIO_TO_END ? 1048576.0 : (double)chunk->length;
-        if (i + 1 < view->chunk_count)
-            gaps += (double)gap_between(segment, chunk, request_chunk(view, i + 1));
+        if (gap_max && i + 1 < view->chunk_count)
+            gaps += (double)gap_between(chunk, request_chunk(view, i + 1), gap_max);
     }
     scale = count ? (double)view->chunk_count / (double)count : 0;
     return (struct estimate){estimate_number(sum * scale), estimate_number((sum + gaps) * scale)};
@@ -100,27 +104,56 @@ static int object_init(struct segment *segment, size_t index, uint64_t batch_byt
     return 0;
 }
 
-/* Joins need a buffer. Locally they stay within the hot window; across a network within what lets
- * the store have all its reads in flight (with shorter ones memory would lie idle, with longer ones
- * connections would); else within what the pool can give each worker four of. */
+/* Joins need a buffer. Locally they stay within the hot window, else within what the pool can give
+ * each worker four of. */
 static uint64_t join_bytes_max(const struct lsio_context *context,
                                const struct plan_profile *profile)
 {
     uint64_t share = context->pool.bytes_max / (4 * context->worker_count);
 
-    if (profile->remote)
-        return pool_fit((context->pool.bytes_max + context->worker_count * context->arena_bytes) /
-                        profile->inflight_max);
     if (!profile->physical_order && profile->request_latency_ns < 200000 &&
         context->hot_window_bytes < share)
         return context->hot_window_bytes;
     return share;
 }
 
+/* Across a network joins stay within what lets the store have all its reads in flight: with shorter
+ * ones memory would lie idle, with longer ones connections would. */
+static uint64_t remote_join_bytes_max(const struct lsio_context *context,
+                                      const struct plan_profile *profile)
+{
+    uint64_t all = context->pool.bytes_max + context->worker_count * context->arena_bytes;
+    uint64_t share = pool_fit(all / profile->inflight_max);
+
+    share = share < POOL_PAGE ? POOL_PAGE : share;
+    return share < profile->request_bytes_max ? share : profile->request_bytes_max;
+}
+
+/* How long reads may be: as the store of the first object likes it. */
+static void limits_set(const struct lsio_context *context, struct segment *segment,
+                       const struct estimate *estimate)
+{
+    const struct plan_profile *profile =
+        segment->view.object_count ? segment->objects[0].plan.profile : NULL;
+    struct plan_input *input = &segment->input;
+    uint64_t chunk_bytes;
+
+    if (!profile || segment->view.chunk_count == 0)
+        return;
+    if (!profile->remote) {
+        input->join_bytes_max = join_bytes_max(context, profile);
+        return;
+    }
+    chunk_bytes = estimate->span / segment->view.chunk_count;
+    input->request_bytes_max =
+        plan_share_bytes(profile, estimate->span, chunk_bytes, profile->request_bytes_max);
+    input->join_bytes_max = plan_share_bytes(profile, estimate->span, chunk_bytes,
+                                             remote_join_bytes_max(context, profile));
+}
+
 static int segment_init(struct segment *segment, struct lsio_batch *batch,
                         const struct lsio_request *request, bool copy)
 {
-    const struct plan_profile *profile;
     struct estimate estimate;
     int error = request_view_init(&segment->view, request);
 
@@ -134,7 +167,7 @@ static int segment_init(struct segment *segment, struct lsio_batch *batch,
         if (!segment->objects)
             return -ENOMEM;
     }
-    estimate = segment_estimate(segment);
+    estimate = segment_estimate(&segment->view);
     for (size_t i = 0; i < segment->view.object_count; i++) {
         error = object_init(segment, i, estimate.bytes);
         if (error)
@@ -150,11 +183,7 @@ static int segment_init(struct segment *segment, struct lsio_batch *batch,
         .chain = segment->view.chain,
         .reads_into_dst = chain_reads_into_dst,
     };
-    profile = segment->objects ? segment->objects[0].plan.profile : NULL;
-    if (profile)
-        segment->input.join_bytes_max = join_bytes_max(batch->context, profile);
-    if (profile && profile->remote)
-        segment->input.request_bytes_max = plan_share_bytes(profile, estimate.span);
+    limits_set(batch->context, segment, &estimate);
     return 0;
 }
 
@@ -195,6 +224,7 @@ static int batch_make(struct lsio_context *context, const struct lsio_request *r
     batch->first.stat_only = stat_only;
     error = segment_init(&batch->first, batch, request, copy);
     if (error) {
+        LSIO_MARK(batch_not_made);
         batch_free(batch, false);
         return error;
     }
@@ -278,6 +308,7 @@ int batch_add(struct lsio_batch *batch, const struct lsio_request *more, uint64_
         return -ENOMEM;
     error = segment_init(segment, batch, more, !(more->flags & LSIO_BORROW));
     if (error) {
+        LSIO_MARK(batch_add_refused);
         segment_finish(segment, false);
         free(segment);
         return error;
@@ -327,35 +358,25 @@ void context_check_deadlines(struct lsio_context *context, uint64_t now_ns)
     for (struct lsio_batch *batch = context->batches; batch; batch = batch->list_next) {
         if (!batch->running || atomic_load(&batch->record.cancel_status))
             continue;
-        if (batch->deadline_ns <= now_ns)
+        if (batch->deadline_ns <= now_ns) {
+            LSIO_MARK(deadline_passed);
             batch_cancel(batch, -ETIMEDOUT);
-        else if (batch->deadline_ns < next)
+        } else if (batch->deadline_ns < next) {
             next = batch->deadline_ns;
+        }
     }
     atomic_store(&context->next_deadline_ns, next);
     pthread_mutex_unlock(&context->lock);
 }
 
-/* An object was seen to change while it was read: what was delivered from it is not valid. */
+/* An object was seen to change while it was read. */
 static void object_changed(struct segment *segment, size_t object)
 {
-    struct lsio_error error = {.struct_bytes = sizeof(error), .status = LSIO_E_CHANGED};
-
     for (uint64_t i = 0; i < segment->view.chunk_count; i++) {
         const struct lsio_chunk *chunk = request_chunk(&segment->view, i);
-        struct lsio_result *result =
-            segment->view.results ? request_result(&segment->view, i) : NULL;
-        if (chunk->object != object || chunk->length == 0)
-            continue;
-        if (result && (result->status < 0 || (result->flags & LSIO_RESULT_MISSING)))
-            continue; /* has its own end, and was counted */
-        error.index = segment->first_index + i;
-        error.attempts = 1;
-        strcpy(error.text, "the object changed between the first and the last read of the batch");
-        record_failure(&segment->batch->record, &error, true);
-        atomic_fetch_add(&segment->batch->record.failed, 1);
-        if (result) /* allocated data is freed with the batch */
-            *result = (struct lsio_result){.status = LSIO_E_CHANGED};
+        if (chunk->object == object && chunk->length != 0)
+            chunk_revoke(segment, i, LSIO_E_CHANGED,
+                         "the object changed between the first and the last read of the batch");
     }
 }
 
@@ -429,6 +450,7 @@ int batch_destroy(struct lsio_batch *batch)
 
     pthread_mutex_lock(&context->lock);
     if (batch->running && callback_current && callback_current->context == context) {
+        LSIO_MARK(batch_detached);
         batch->detached = true;
         batch_cancel(batch, -ECANCELED); /* under the lock: without it the batch may be gone */
         pthread_mutex_unlock(&context->lock);

@@ -23,6 +23,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/mark.h"
 #include "engine/engine.h"
 
 #define WARM_SAMPLES 32u
@@ -149,15 +150,31 @@ static void warmth_sample(struct worker *worker, uint32_t flushed, uint32_t imme
     worker->env.warm = warm;
 }
 
-/* A store's share for one worker. */
+/* A store's share for one worker; of a disk that seeks, which one worker at a time reads, the
+ * whole. */
 static uint32_t depth_share(const struct worker *worker, const struct slab *slab)
 {
-    uint32_t share =
-        slab->profile ? slab->profile->inflight_max / worker->context->worker_count : 1;
+    const struct plan_profile *profile = slab->profile;
+    uint32_t workers = worker->context->worker_count;
+    uint32_t share = profile ? profile->inflight_max : 1;
 
+    if (profile && !profile->physical_order)
+        share = share / workers + (worker->index < share % workers);
     if (share > ENGINE_OPERATIONS_MAX / 2)
         share = ENGINE_OPERATIONS_MAX / 2;
     return share ? share : 1;
+}
+
+/* Takes on the pace of the store that is read next. Across a network nothing is there at once, nor
+ * does one read stand in another's way: there the whole share is worth having from the first on. */
+static void pace_take(struct worker *worker, const struct slab *slab)
+{
+    worker->remote = slab->profile && slab->profile->remote;
+    worker->depth_max = depth_share(worker, slab);
+    if (worker->remote)
+        worker->env.warm = false;
+    if (worker->remote || worker->depth > worker->depth_max)
+        worker->depth = worker->depth_max;
 }
 
 /* ------------------------------------------------------------------------------------ step -- */
@@ -191,6 +208,7 @@ static bool worker_fill(struct worker *worker)
         if (worker->resumed && !blocked) {
             if (operation_resume(worker))
                 continue;
+            LSIO_MARK(probed_chunk_starved);
             blocked = true;
             /* parts that are claimed already hold the memory that is missing: they go on */
             if (!claim_is_parts(worker) && !claim_parts(worker)) {
@@ -201,14 +219,13 @@ static bool worker_fill(struct worker *worker)
         if (worker->claim.next == worker->claim.end) {
             if (!claim_resume(worker) && !claim_next(worker))
                 return ran;
-            worker->depth_max = depth_share(worker, worker->claim.slab);
-            if (worker->depth > worker->depth_max)
-                worker->depth = worker->depth_max;
+            pace_take(worker, worker->claim.slab);
         }
         result = operation_start(worker, worker->claim.slab, worker->claim.next);
         if (result == START_NO_MEMORY && claim_parts(worker))
             continue;
         if (result != START_OK) {
+            LSIO_MARK(worker_starved);
             worker->starved = true;
             return ran;
         }
@@ -325,6 +342,7 @@ static void worker_cancel_scan(struct worker *worker)
         if (!operation->active || operation->cancel_asked ||
             !atomic_load(&operation->segment->batch->record.cancel_status))
             continue;
+        LSIO_MARK(running_read_canceled);
         operation->cancel_asked = true;
         operation->read.object->store->driver->cancel(&worker->env, &operation->read);
     }
@@ -430,11 +448,12 @@ static uint32_t gather_count(const struct worker *worker)
     return most < GATHER_MAX ? most : GATHER_MAX;
 }
 
-/* A second look in a row that found nothing waits in earnest. */
+/* A second look in a row that found nothing waits in earnest. Across a network the connection of a
+ * completed read would be idle meanwhile, and their number is what is scarce there. */
 static bool gather_pays(struct worker *worker)
 {
-    bool pays = !worker->env.warm && worker->inflight >= 8 && worker->env.loop_ops->gather &&
-                worker->gathered_at != worker->completions;
+    bool pays = !worker->env.warm && !worker->remote && worker->inflight >= 8 &&
+                worker->env.loop_ops->gather && worker->gathered_at != worker->completions;
 
     worker->gathered_at = worker->completions;
     return pays;
@@ -445,6 +464,7 @@ static bool starved_wait(struct worker *worker, uint64_t *until_ns)
 {
     uint64_t soon = worker->env.os->now_ns() + STARVED_WAIT_NS;
 
+    LSIO_MARK(worker_waits_for_memory);
     atomic_store(&worker->context->pool.waiters, 1);
     if (soon < *until_ns)
         *until_ns = soon;
@@ -544,6 +564,7 @@ static void register_arena(struct worker *worker)
         }
         if (error != -ENOMEM || bytes < 256 * 1024)
             return;
+        LSIO_MARK(arena_registered_in_part);
         arena_finish(&worker->arena, false);
         if (arena_init(&worker->arena, bytes / 2) != 0)
             return;
@@ -574,6 +595,7 @@ static int worker_start(struct worker *worker)
     context->workers_started++;
     context->workers_stepping += error == 0;
     if (error && !context->start_error) {
+        LSIO_MARK(loop_not_created);
         context->start_error = error;
         memcpy(context->start_why, why, sizeof(context->start_why));
     }

@@ -39,6 +39,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/mark.h"
 #include "loop/op_list.h"
 #include "loop/thread_pool.h"
 
@@ -156,6 +157,8 @@ static int64_t try_read(int fd, const struct iovec *iov, int count, uint64_t off
         if (got < 0 && errno == ESPIPE)
             got = preadv2(fd, iov, count, -1, RWF_NOWAIT);
     } while (got < 0 && errno == EINTR);
+    if (got < 0 && (errno == ENOSYS || errno == EPERM))
+        return -EOPNOTSUPP; /* before 4.6, or a filter refuses it: the pool uses older calls */
     return got < 0 ? -errno : got;
 }
 
@@ -308,9 +311,11 @@ static void epoll_flush(struct loop *loop)
         }
         result = try_operation(loop, op);
         if (result == -EAGAIN || result == -EOPNOTSUPP) {
+            LSIO_MARK(epoll_operation_would_block);
             op->loop_flags = OP_IN_POOL;
             if (pool_submit(loop->pool, loop, op))
                 continue;
+            LSIO_MARK(epoll_no_thread);
             pool_run_blocking(loop->os, op); /* no thread to be had: block rather than fail */
             result = op->result;
         }

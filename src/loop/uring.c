@@ -34,6 +34,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/mark.h"
 #include "loop/uring_impl.h"
 
 #define LIKELY(x)   __builtin_expect(!!(x), 1)
@@ -59,6 +60,7 @@ static void ring_break(struct loop *loop, int error)
     struct io_uring_sq *sq = &loop->ring.sq;
     unsigned head = *sq->khead, tail = sq->sqe_tail;
 
+    LSIO_MARK(uring_broken);
     loop->broken = error;
     for (unsigned at = head; at != tail; at++) {
         struct loop_op *op = uring_complete(loop, sq->sqes[at & sq->ring_mask].user_data, error,
@@ -87,8 +89,11 @@ int uring_enter(struct loop *loop)
                             : io_uring_submit(&loop->ring);
         loop->chained = false;
     } while (ret > 0 && io_uring_sq_ready(&loop->ring));
-    if (UNLIKELY(ret < 0 && !error_passes(ret)))
-        ring_break(loop, ret);
+    if (UNLIKELY(ret < 0)) {
+        LSIO_MARK(uring_enter_failed);
+        if (!error_passes(ret))
+            ring_break(loop, ret);
+    }
     return ret < 0 ? ret : 0;
 }
 
@@ -97,8 +102,10 @@ int uring_enter(struct loop *loop)
 /* Room for `count` SQEs of which each gives a CQE. */
 static inline bool reserve(struct loop *loop, uint32_t count, uint32_t limit)
 {
-    if (UNLIKELY(loop->pending + count > limit))
+    if (UNLIKELY(loop->pending + count > limit)) {
+        LSIO_MARK(uring_queue_full);
         return false;
+    }
     if (LIKELY(io_uring_sq_space_left(&loop->ring) >= count))
         return true;
     (void)uring_enter(loop);
@@ -428,6 +435,7 @@ static void enter_and_wait(struct loop *loop, uint64_t until_ns)
         return;
     }
     /* No memory to submit: completions free some. */
+    LSIO_MARK(uring_wait_without_memory);
     timeout = (struct __kernel_timespec){0, PAUSE_NS};
     loop->enters++;
     (void)io_uring_wait_cqe_timeout(&loop->ring, &cqe, &timeout);
@@ -492,7 +500,8 @@ static struct loop_op *uring_reap(struct loop *loop, unsigned max)
         end = &op->next;
         count++;
     }
-    if (there == 0 && UNLIKELY(uring_needs_enter(loop)) && !loop->broken) {
+    /* also of a ring that takes nothing any more: what it has taken must still come back */
+    if (there == 0 && UNLIKELY(uring_needs_enter(loop))) {
         loop->enters++;
         (void)io_uring_get_events(&loop->ring); /* what fails here is tried again */
         there = cq_tail(loop) - head;

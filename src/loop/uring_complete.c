@@ -23,10 +23,12 @@
 #endif
 #ifdef LSIO_HAVE_URING
 
+#include "base/mark.h"
 #include "loop/uring_impl.h"
 
 static void retry_later(struct loop *loop, struct loop_op *op)
 {
+    LSIO_MARK(uring_operation_retried);
     op->loop_data++;
     op->loop_flags |= OP_WAITING;
     op_list_append(&loop->backlog, op);
@@ -74,10 +76,12 @@ static struct loop_op *complete_simple(struct loop *loop, struct loop_op *op, in
 /* All CQEs of a chain are there. */
 static struct loop_op *finish_chain(struct loop *loop, struct loop_op *op)
 {
-    if (op->loop_flags & OP_OPENED)
-        uring_file_detach(loop, op->loop_slot); /* the close came too early or failed */
-    else
+    if (op->loop_flags & OP_OPENED) { /* the close came too early or failed */
+        LSIO_MARK(uring_chain_left_open);
+        uring_file_detach(loop, op->loop_slot);
+    } else {
         loop->chain_free[loop->chain_free_count++] = (uint32_t)op->loop_slot;
+    }
     forget_cancel(loop, op);
     op->loop_slot = STEP_OPEN;
     op->loop_flags &= OP_CANCELED;

@@ -28,6 +28,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "base/mark.h"
 #include "lsio/lsio.h"
 #include "loop/uring_impl.h"
 
@@ -61,6 +62,7 @@ static int explain_setup(const struct loop_config *config, int error, char *why,
 
     switch (error) {
     case -EPERM:
+        LSIO_MARK(uring_refused);
         if (config->os->read_text("/proc/sys/kernel/io_uring_disabled", disabled, sizeof disabled) <
             0)
             disabled[0] = '\0';
@@ -88,6 +90,7 @@ static int explain_setup(const struct loop_config *config, int error, char *why,
             (unsigned long long)limit.rlim_cur / 1024);
     case -EMFILE:
     case -ENFILE:
+        LSIO_MARK(uring_no_descriptor);
         return fail(why, bytes, error, "io_uring_setup: no descriptor is free (RLIMIT_NOFILE)");
     default:
         return fail(why, bytes, error, "io_uring_setup: error %d", -error);
@@ -195,6 +198,7 @@ static int make_file_table(struct loop *loop, const struct loop_config *config)
         error = io_uring_register_files_sparse(&loop->ring, files + chains);
         if (!error)
             break;
+        LSIO_MARK(uring_file_table_refused);
         if (error != -EMFILE && error != -ENOMEM) /* before 5.19: not known */
             files = chains = 0;
         files /= 2;
@@ -224,6 +228,12 @@ int uring_create(const struct loop_config *config, struct loop **out, char *why,
     error = make_ring(loop, config, why, why_bytes);
     if (error)
         goto fail;
+    error = io_uring_get_events(&loop->ring); /* a filter may let rings be made, but not used */
+    if (error == -EPERM || error == -EACCES || error == -ENOSYS) {
+        (void)fail(why, why_bytes, error, "io_uring_enter: error %d: a seccomp filter refuses it",
+                   -error);
+        goto fail;
+    }
     error = io_uring_ring_dontfork(&loop->ring);
     if (error) {
         (void)fail(why, why_bytes, error, "uring: madvise(MADV_DONTFORK): error %d", -error);
@@ -313,8 +323,10 @@ int uring_file_attach(struct loop *loop, int fd)
 
     if (!loop->attach_count)
         return -EOPNOTSUPP;
-    if (!loop->attach_free_count)
+    if (!loop->attach_free_count) {
+        LSIO_MARK(uring_file_table_full);
         return -ENOSPC;
+    }
     slot = loop->attach_free[loop->attach_free_count - 1];
     ret = io_uring_register_files_update(&loop->ring, slot, &fd, 1);
     if (ret < 0)
@@ -342,6 +354,8 @@ static int update_buffer(struct loop *loop, unsigned index, void *addr, uint64_t
     __u64 tag = 0;
     int ret = io_uring_register_buffers_update_tag(&loop->ring, index, &iov, &tag, 1);
 
+    if (ret < 0)
+        LSIO_MARK(uring_buffer_refused);
     return ret < 0 ? ret : 0;
 }
 

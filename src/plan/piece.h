@@ -116,7 +116,7 @@ static inline const struct plan_object *input_object(const struct plan_input *in
 }
 
 static inline void limits_derive(struct piece_limits *limits, const struct plan_profile *profile,
-                                 uint64_t join_bytes_max)
+                                 const struct plan_input *input)
 {
     uint64_t junk = min_u64(profile->gap_bytes, PLAN_JUNK_BYTES);
 
@@ -126,9 +126,12 @@ static inline void limits_derive(struct piece_limits *limits, const struct plan_
     limits->gap_vector = junk;
     limits->read_bytes_max = plan_read_bytes_max(profile);
     limits->vector_bytes_max = min_u64(profile->request_bytes_max, limits->read_bytes_max);
+    if (input->request_bytes_max != 0) {
+        limits->vector_bytes_max = min_u64(limits->vector_bytes_max, input->request_bytes_max);
+    }
     limits->join_bytes_max = limits->vector_bytes_max;
-    if (join_bytes_max != 0) {
-        limits->join_bytes_max = min_u64(limits->join_bytes_max, join_bytes_max);
+    if (input->join_bytes_max != 0) {
+        limits->join_bytes_max = min_u64(limits->join_bytes_max, input->join_bytes_max);
     }
     limits->waste_max = min_u64(profile->waste_max, 100);
 }
@@ -163,7 +166,7 @@ static inline bool viewer_turn(struct viewer *viewer, uint32_t index)
     if (viewer->profile != viewer->object->profile) {
         viewer->profile = viewer->object->profile;
         viewer->profiles++;
-        limits_derive(&viewer->limits, viewer->profile, input->join_bytes_max);
+        limits_derive(&viewer->limits, viewer->profile, input);
     }
     if (viewer->profile->physical_order) {
         viewer->seeks = true;
@@ -235,7 +238,7 @@ static inline void viewer_face(struct viewer *viewer, const struct piece_compact
     }
     if (viewer->profile != profile) {
         viewer->profile = profile;
-        limits_derive(&viewer->limits, profile, viewer->input->join_bytes_max);
+        limits_derive(&viewer->limits, profile, viewer->input);
     }
     viewer->object = NULL; /* viewer_look() would have to turn to it */
     viewer->index = compact->object;

@@ -19,6 +19,9 @@
 
 enum plan_direct { PLAN_DIRECT_AUTO = 0, PLAN_DIRECT_ON = 1, PLAN_DIRECT_OFF = 2 };
 
+/* Fields of a profile that follow from its latency, rates and depth until they are given. */
+enum plan_tuned { PLAN_TUNED_GAP = 1, PLAN_TUNED_REQUEST = 2, PLAN_TUNED_SPLIT = 4 };
+
 /* How a kind of storage likes to be read. Every field can be overridden per store. */
 struct plan_profile {
     char name[16];                    /* nvme ssd hdd hpc http cloud memory */
@@ -35,6 +38,8 @@ struct plan_profile {
     uint32_t waste_max;               /* percent of a joined read that may be unwanted, 0 .. 100 */
     uint32_t direct;                  /* enum plan_direct */
     bool physical_order; /* sort by where the bytes lie on the medium (disks that seek) */
+    bool remote;         /* across a network: no read is there at once, and each waits by itself */
+    uint32_t tuned;      /* enum plan_tuned: fields that plan_profile_tune() derives from others */
 };
 
 /* Fills `profile` with the built-in values for `name`; -EINVAL for an unknown name. */
@@ -42,6 +47,13 @@ int plan_profile_builtin(const char *name, struct plan_profile *profile);
 /* Sets one field from a store option ("gap_bytes" = "64K"): 1 if `key` is a field and was set, 0 if
  * it is none, -EINVAL for a bad value. */
 int plan_profile_set(struct plan_profile *profile, const char *key, const char *value);
+/* Derives the fields in `tuned` again: call it after the last plan_profile_set(). */
+void plan_profile_tune(struct plan_profile *profile);
+/* The longest joined read, up to `most`, that is good for a batch on a remote store which reads
+ * about `batch_bytes` bytes, in chunks of `chunk_bytes` on average: a batch of few reads gets
+ * shorter ones, so that all that may be in flight together have a like share. */
+uint64_t plan_share_bytes(const struct plan_profile *profile, uint64_t batch_bytes,
+                          uint64_t chunk_bytes, uint64_t most);
 
 /* A run of an object's bytes that lies in one piece on the medium. Sorted by logical offset. */
 struct plan_extent {
@@ -67,7 +79,8 @@ struct plan_input {
     const struct lsio_chain *chain; /* default for chunks without one */
     /* True if a chunk with dst and this chain is read straight into its dst. */
     bool (*reads_into_dst)(const struct lsio_chain *chain);
-    uint64_t join_bytes_max; /* clamp on request_bytes_max of joins that need a buffer; 0: none */
+    uint64_t request_bytes_max; /* clamp on the profiles' request_bytes_max; 0: none */
+    uint64_t join_bytes_max;    /* and a further one on joins that need a buffer; 0: none */
 };
 
 enum plan_kind {

@@ -9,6 +9,12 @@
  * nvme and ssd a read of 256 KiB or more gains nothing from being joined to the next one, hence the
  * small request_bytes_max; on a disk that seeks and on buckets it is large.
  *
+ * Across a network both follow from the other fields (plan_profile_tune). Each request in flight
+ * has a stream of its own there, so what one more request costs is what its stream could have
+ * brought in the meantime: latency x stream rate; or, where the store limits the rate of requests,
+ * what its stream brings until its turn comes, depth / rate x stream rate. Up to that gap joining
+ * pays. Of a request ten times as long, a stream is idle for a tenth of the time.
+ *
  * Tables are constant; any thread.
  */
 #include "plan/plan.h"
@@ -21,6 +27,14 @@
 #define MIB(n) ((uint64_t)(n) << 20)
 
 #define ALIGN_BYTES_MAX MIB(1) /* no device asks for more */
+
+#define SECOND_NS         1e9
+#define WAIT_BYTES_MAX    (UINT64_C(1) << 40)
+#define REQUEST_WAITS     10u     /* a tuned request is as long as so many waits */
+#define REQUEST_BYTES_MAX MIB(64) /* of those that are tuned: memory, and what an error costs */
+#define SHARE_WAITS_LEAST 4u      /* shares shorter than such a part of a wait save no time */
+#define SHARE_SLACK       32u     /* such a part more, for joins that a slab's end cuts short */
+#define SHARE_ROUNDS_MAX  8u      /* with more it matters little how the last one ends */
 
 #define BUILTIN "built-in values"
 
@@ -95,21 +109,21 @@ static const struct plan_profile builtin[] = {
         .align_bytes = 1,
         .waste_max = 50,
         .direct = PLAN_DIRECT_OFF,
+        .remote = true,
     },
     {
         .name = "cloud",
         .reason = BUILTIN,
-        .gap_bytes = MIB(1),
         .gap_bytes_max = MIB(8),
         .request_latency_ns = 30000000,
         .stream_bytes_per_second = 50000000,
         .iops_max = 5000,
-        .request_bytes_max = MIB(16),
-        .split_bytes = MIB(16),
         .inflight_max = 128,
         .align_bytes = 1,
         .waste_max = 50,
         .direct = PLAN_DIRECT_OFF,
+        .remote = true,
+        .tuned = PLAN_TUNED_GAP | PLAN_TUNED_REQUEST | PLAN_TUNED_SPLIT,
     },
     {
         .name = "memory",
@@ -134,11 +148,75 @@ int plan_profile_builtin(const char *name, struct plan_profile *profile)
     for (size_t i = 0; i < COUNT_OF(builtin); i++) {
         if (strcmp(name, builtin[i].name) == 0) {
             *profile = builtin[i];
+            plan_profile_tune(profile);
             return 0;
         }
     }
     return -EINVAL;
 }
+
+/* --------------------------------------------------------------- what follows from latency -- */
+
+/* What a stream could bring while it waits for a request's first byte. */
+static uint64_t wait_bytes(const struct plan_profile *profile)
+{
+    double wait_ns = (double)profile->request_latency_ns;
+    double bytes;
+
+    if (profile->iops_max != 0) {
+        double turn_ns = SECOND_NS * profile->inflight_max / (double)profile->iops_max;
+
+        wait_ns = turn_ns > wait_ns ? turn_ns : wait_ns;
+    }
+    bytes = wait_ns / SECOND_NS * (double)profile->stream_bytes_per_second;
+    return bytes < (double)WAIT_BYTES_MAX ? (uint64_t)bytes : WAIT_BYTES_MAX;
+}
+
+void plan_profile_tune(struct plan_profile *profile)
+{
+    uint64_t wait = wait_bytes(profile);
+    uint64_t request = (wait * REQUEST_WAITS + MIB(1) - 1) / MIB(1) * MIB(1);
+
+    request = request < MIB(1) ? MIB(1) : request;
+    request = request > REQUEST_BYTES_MAX ? REQUEST_BYTES_MAX : request;
+    if (profile->tuned & PLAN_TUNED_GAP) {
+        profile->gap_bytes = wait < profile->gap_bytes_max ? wait : profile->gap_bytes_max;
+    }
+    if (profile->tuned & PLAN_TUNED_REQUEST) {
+        profile->request_bytes_max = request;
+    }
+    if (profile->tuned & PLAN_TUNED_SPLIT) {
+        profile->split_bytes = request;
+    }
+}
+
+/* Of a join of `bytes` bytes, what may be missing for want of a chunk that fits. */
+static uint64_t share_slack(uint64_t bytes, uint64_t chunk_bytes)
+{
+    uint64_t slack = bytes / SHARE_SLACK + chunk_bytes;
+
+    return slack < bytes / 2 ? slack : bytes / 2;
+}
+
+/* Reads of like length end together, so their number should be a multiple of how many are in flight
+ * together, or somewhat less: of one more most streams would be idle while it ends. */
+uint64_t plan_share_bytes(const struct plan_profile *profile, uint64_t batch_bytes,
+                          uint64_t chunk_bytes, uint64_t most)
+{
+    uint64_t least = wait_bytes(profile) / SHARE_WAITS_LEAST;
+    uint64_t each = batch_bytes / profile->inflight_max; /* bytes per stream */
+    uint64_t rounds = each / (most - share_slack(most, chunk_bytes)) + 1;
+    uint64_t share = each / rounds;
+
+    if (rounds > SHARE_ROUNDS_MAX) {
+        return most;
+    }
+    share += share_slack(share, chunk_bytes);
+    share = share < least ? least : share;
+    return share < most ? share : most;
+}
+
+/* ----------------------------------------------------------------------------- the options -- */
 
 /* How a field's text is read. */
 struct profile_field {
@@ -147,6 +225,7 @@ struct profile_field {
     bool wide;    /* uint64_t, else uint32_t */
     bool size;    /* may have a suffix */
     bool aligned; /* a power of two */
+    uint32_t tuned; /* its bit of enum plan_tuned: once given it stays as it is */
     uint64_t least, most;
 };
 
@@ -156,10 +235,10 @@ struct profile_field {
 #define NUMBER       .wide = true, .most = INT64_MAX
 
 static const struct profile_field fields[] = {
-    {NAMED(gap_bytes), SIZE},
+    {NAMED(gap_bytes), SIZE, .tuned = PLAN_TUNED_GAP},
     {NAMED(gap_bytes_max), SIZE},
-    {NAMED(request_bytes_max), SIZE, .least = 1},
-    {NAMED(split_bytes), SIZE},
+    {NAMED(request_bytes_max), SIZE, .tuned = PLAN_TUNED_REQUEST, .least = 1},
+    {NAMED(split_bytes), SIZE, .tuned = PLAN_TUNED_SPLIT},
     {NAMED(request_latency_ns), NUMBER},
     {NAMED(stream_bytes_per_second), SIZE, .least = 1},
     {NAMED(iops_max), NUMBER},
@@ -248,6 +327,7 @@ static int field_set(struct plan_profile *profile, const struct profile_field *f
         uint32_t narrow = (uint32_t)number;
         memcpy(place, &narrow, sizeof(narrow));
     }
+    profile->tuned &= ~field->tuned;
     return 1;
 }
 

@@ -14,6 +14,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/mark.h"
+
 int record_init(struct record *record, uint64_t chunk_count)
 {
     pthread_condattr_t attr;
@@ -75,6 +77,7 @@ void record_failure(struct record *record, const struct lsio_error *error, bool 
         if (record->error_count < RECORD_ERRORS_MAX)
             record->errors[record->error_count++] = *error;
         else if (error->index == record->status_index) { /* the lowest is kept however late it is */
+            LSIO_MARK(error_detail_replaced);
             record->errors[RECORD_ERRORS_MAX] = *error;
             record->error_count = RECORD_ERRORS_MAX + 1;
         }

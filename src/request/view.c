@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/mark.h"
+
 int request_view_init(struct request_view *view, const struct lsio_request *request)
 {
     if (!request || request->struct_bytes < offsetof(struct lsio_request, reserved) ||
@@ -26,14 +28,18 @@ int request_view_init(struct request_view *view, const struct lsio_request *requ
         .result_bytes = request->result_bytes ? request->result_bytes : sizeof(struct lsio_result),
         .chain = request->chain,
     };
-    if (view->chunk_count > REQUEST_CHUNKS_MAX || view->object_count > UINT32_MAX)
+    if (view->chunk_count > REQUEST_CHUNKS_MAX || view->object_count > UINT32_MAX) {
+        LSIO_MARK(request_beyond_limits);
         return LSIO_E_LIMIT;
+    }
     if ((view->chunk_count && !view->chunks) || (view->object_count && !view->objects))
         return -EINVAL;
     if (view->object_bytes < sizeof(struct lsio_object) || view->object_bytes % 8 ||
         view->chunk_bytes < sizeof(struct lsio_chunk) || view->chunk_bytes % 8 ||
-        view->result_bytes < sizeof(struct lsio_result) || view->result_bytes % 8)
+        view->result_bytes < sizeof(struct lsio_result) || view->result_bytes % 8) {
+        LSIO_MARK(request_stride_refused);
         return -EINVAL;
+    }
     for (size_t i = 0; i < view->object_count; i++) {
         const struct lsio_object *object = request_object(view, i);
         if (!object->store || !object->key)

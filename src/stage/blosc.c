@@ -32,6 +32,7 @@
 #include <zstd.h>
 #endif
 
+#include "base/mark.h"
 #include "stage/inflate.h"
 #include "stage/unshuffle.h"
 
@@ -90,6 +91,7 @@ struct decoding {
 static int stream_fail(struct lsio_call *call, const char *codec, const char *why, uint32_t bytes,
                        uint32_t room)
 {
+    LSIO_MARK(blosc_stream_corrupt);
     return lsio_call_fail(call, LSIO_E_CORRUPT, "blosc: a %s stream of %u bytes for %u: %s", codec,
                           bytes, room, why);
 }
@@ -189,16 +191,20 @@ static int block_decode(struct decoding *decoding, uint32_t at, uint32_t bytes, 
     for (uint32_t i = 0; i < streams; i++, to += room) {
         uint32_t length;
         int status = 0;
-        if (at > container->in_bytes || container->in_bytes - at < 4)
+        if (at > container->in_bytes || container->in_bytes - at < 4) {
+            LSIO_MARK(blosc_stream_begins_outside);
             return lsio_call_fail(decoding->call, LSIO_E_CORRUPT,
                                   "blosc: a stream begins at %u of %u bytes", at,
                                   container->in_bytes);
+        }
         length = load_le32(container->in + at);
         at += 4;
-        if (length > container->in_bytes - at)
+        if (length > container->in_bytes - at) {
+            LSIO_MARK(blosc_stream_ends_outside);
             return lsio_call_fail(decoding->call, LSIO_E_CORRUPT,
                                   "blosc: a stream of %u bytes begins at %u of %u", length, at,
                                   container->in_bytes);
+        }
         planes[i] = to;
         if (length != room)
             status = stream_decode(decoding, container->in + at, length, to, room);
@@ -242,9 +248,11 @@ static int container_open(struct lsio_call *call, struct container *container)
     const uint8_t *in = call->in;
     uint32_t cbytes;
 
-    if (call->in_bytes < HEADER_BYTES)
+    if (call->in_bytes < HEADER_BYTES) {
+        LSIO_MARK(blosc_no_header);
         return lsio_call_fail(call, LSIO_E_CORRUPT, "blosc: %llu bytes are too few for a header",
                               (unsigned long long)call->in_bytes);
+    }
     container->in = in;
     container->flags = in[2];
     container->codec = in[2] >> 5;
@@ -252,17 +260,21 @@ static int container_open(struct lsio_call *call, struct container *container)
     container->nbytes = load_le32(in + 4);
     container->blocksize = load_le32(in + 8);
     cbytes = load_le32(in + 12);
-    if (cbytes != call->in_bytes)
+    if (cbytes != call->in_bytes) {
+        LSIO_MARK(blosc_cbytes_lies);
         return lsio_call_fail(call, LSIO_E_CORRUPT,
                               "blosc: the header declares %u bytes; there are %llu", cbytes,
                               (unsigned long long)call->in_bytes);
+    }
     container->in_bytes = cbytes;
     if (container->nbytes > BLOSC_MAX_BUFFERSIZE || container->typesize == 0 ||
         (container->nbytes &&
-         (container->blocksize == 0 || container->blocksize > container->nbytes)))
+         (container->blocksize == 0 || container->blocksize > container->nbytes))) {
+        LSIO_MARK(blosc_sizes_lie);
         return lsio_call_fail(call, LSIO_E_CORRUPT,
                               "blosc: %u bytes in blocks of %u with elements of %u make no sense",
                               container->nbytes, container->blocksize, container->typesize);
+    }
     return 0;
 }
 
@@ -279,9 +291,11 @@ static int decode_ours(struct lsio_call *call, const struct container *container
     uint64_t blocks =
         ((uint64_t)container->nbytes + container->blocksize - 1) / container->blocksize;
 
-    if (HEADER_BYTES + 4 * blocks > container->in_bytes)
+    if (HEADER_BYTES + 4 * blocks > container->in_bytes) {
+        LSIO_MARK(blosc_too_many_blocks);
         return lsio_call_fail(call, LSIO_E_CORRUPT, "blosc: %u bytes cannot hold %llu blocks",
                               container->in_bytes, (unsigned long long)blocks);
+    }
     if ((container->flags & FLAG_SHUFFLE) && container->typesize > 1) {
         void *scratch;
         int status = lsio_call_scratch(call, container->blocksize, &scratch);

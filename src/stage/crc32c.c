@@ -17,6 +17,7 @@
  *
  * Threads: nothing is shared; which code runs is asked of the processor, not stored.
  */
+#include "base/mark.h"
 #include "stage/stage.h"
 
 #include <errno.h>
@@ -209,10 +210,12 @@ static int crc32c_check(struct lsio_call *call, uint32_t expected, const void *b
     if (stage->skip_check)
         return 0;
     found = lsio_crc32c(0, bytes, (size_t)count);
-    if (found != expected)
+    if (found != expected) {
+        LSIO_MARK(crc32c_differs);
         return lsio_call_fail(call, LSIO_E_CORRUPT,
                               "crc32c: %llu bytes have checksum 0x%08x; 0x%08x was expected",
                               (unsigned long long)count, found, expected);
+    }
     return 0;
 }
 
@@ -229,9 +232,11 @@ static int crc32c_run(struct lsio_call *call)
         memcpy(&expected, (const char *)call->data + stage->data_offset, sizeof(expected));
         return crc32c_check(call, expected, in, count);
     }
-    if (count < 4)
+    if (count < 4) {
+        LSIO_MARK(crc32c_cut_off);
         return lsio_call_fail(call, LSIO_E_CORRUPT, "crc32c: %llu bytes cannot hold a checksum",
                               (unsigned long long)count);
+    }
     count -= 4;
     if (stage->where == LSIO_CRC32C_LEADING) {
         expected = load_le32(in);

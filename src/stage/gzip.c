@@ -14,6 +14,7 @@
 
 #include <errno.h>
 
+#include "base/mark.h"
 #include "stage/inflate.h"
 
 #if STAGE_HAVE_INFLATE
@@ -57,6 +58,7 @@ static bool zeros_only(const uint8_t *in, size_t bytes)
 
 static int gzip_fail(struct lsio_call *call, size_t at)
 {
+    LSIO_MARK(gzip_corrupt);
     return lsio_call_fail(
         call, LSIO_E_CORRUPT, "gzip: the stream at byte %llu of %llu is damaged (%s)",
         (unsigned long long)at, (unsigned long long)call->in_bytes, inflater_library());
@@ -77,17 +79,21 @@ static int streams_decode(struct lsio_call *call, enum inflate_framing framing, 
                          &in_used, &out_used);
         if (result == INFLATE_NO_MEMORY)
             return lsio_call_fail(call, -ENOMEM, "gzip: no memory (%s)", inflater_library());
-        if (result == INFLATE_NO_SPACE)
+        if (result == INFLATE_NO_SPACE) {
+            LSIO_MARK(gzip_too_long);
             return stage_overflow(call, &stage->limits, STAGE_SIZE_UNKNOWN, room_bytes);
+        }
         if (result != INFLATE_OK || in_used == 0)
             return gzip_fail(call, at);
         at += in_used;
         out += out_used;
     } while (framing == INFLATE_GZIP && gzip_begins(in + at, in_bytes - at));
-    if (at < in_bytes && (framing != INFLATE_GZIP || !zeros_only(in + at, in_bytes - at)))
+    if (at < in_bytes && (framing != INFLATE_GZIP || !zeros_only(in + at, in_bytes - at))) {
+        LSIO_MARK(gzip_garbage_behind);
         return lsio_call_fail(call, LSIO_E_CORRUPT,
                               "gzip: %llu bytes lie behind the end of the data",
                               (unsigned long long)(in_bytes - at));
+    }
     *used = out;
     return 0;
 }

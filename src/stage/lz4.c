@@ -10,6 +10,7 @@
  *
  * Threads: each worker has its own LZ4F decoder, made on its first chunk; nothing else is shared.
  */
+#include "base/mark.h"
 #include "stage/stage.h"
 
 #include <errno.h>
@@ -57,16 +58,20 @@ static int block_run(struct lsio_call *call)
     int used, status;
 
     if (stage->framing == LSIO_LZ4_NUMCODECS) {
-        if (in_bytes < SIZE_PREFIX_BYTES)
+        if (in_bytes < SIZE_PREFIX_BYTES) {
+            LSIO_MARK(lz4_no_prefix);
             return lsio_call_fail(call, LSIO_E_CORRUPT, "lz4: %llu bytes cannot hold a size",
                                   (unsigned long long)in_bytes);
+        }
         declared = load_le32(in);
         in += SIZE_PREFIX_BYTES;
         in_bytes -= SIZE_PREFIX_BYTES;
     }
-    if (in_bytes > INT32_MAX || (declared != STAGE_SIZE_UNKNOWN && declared > LZ4_MAX_INPUT_SIZE))
+    if (in_bytes > INT32_MAX || (declared != STAGE_SIZE_UNKNOWN && declared > LZ4_MAX_INPUT_SIZE)) {
+        LSIO_MARK(lz4_prefix_lies);
         return lsio_call_fail(call, LSIO_E_CORRUPT, "lz4: no block has %llu bytes, or %llu decoded",
                               (unsigned long long)in_bytes, (unsigned long long)declared);
+    }
     status = stage_room_bytes(call, &stage->limits, declared, &room_bytes);
     if (status == 0 && room_bytes > LZ4_MAX_INPUT_SIZE)
         room_bytes = LZ4_MAX_INPUT_SIZE; /* no block decodes to more */
@@ -75,11 +80,13 @@ static int block_run(struct lsio_call *call)
     if (status < 0)
         return status;
     used = LZ4_decompress_safe(in, room, (int)in_bytes, (int)room_bytes);
-    if (used < 0)
+    if (used < 0) {
+        LSIO_MARK(lz4_block_corrupt);
         return lsio_call_fail(call, LSIO_E_CORRUPT,
                               "lz4: a block of %llu bytes for at most %llu is damaged (at byte %d)",
                               (unsigned long long)in_bytes, (unsigned long long)room_bytes,
                               -used - 1);
+    }
     return stage_commit(call, &stage->limits, declared, (uint64_t)used);
 }
 
@@ -88,6 +95,7 @@ static int block_run(struct lsio_call *call)
 
 static int frame_fail(struct lsio_call *call, size_t code)
 {
+    LSIO_MARK(lz4_frame_corrupt);
     LZ4F_resetDecompressionContext(call->state);
     return lsio_call_fail(call, LSIO_E_CORRUPT, "lz4: %llu bytes of frames: %s",
                           (unsigned long long)call->in_bytes, LZ4F_getErrorName(code));
@@ -128,8 +136,11 @@ static int frames_decode(struct lsio_call *call, uint8_t *room, size_t room_byte
         out += out_now;
         if (expects && !in_now && !out_now) {
             LZ4F_resetDecompressionContext(call->state);
-            if (out == room_bytes && at < in_bytes)
+            if (out == room_bytes && at < in_bytes) {
+                LSIO_MARK(lz4_frame_too_long);
                 return stage_overflow(call, &stage->limits, STAGE_SIZE_UNKNOWN, room_bytes);
+            }
+            LSIO_MARK(lz4_frame_cut_off);
             return lsio_call_fail(call, LSIO_E_CORRUPT, "lz4: %llu bytes end within a frame",
                                   (unsigned long long)in_bytes);
         }

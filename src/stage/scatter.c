@@ -23,6 +23,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
+#include "base/mark.h"
 #include "stage/copy.h"
 
 #define CHUNK_BYTES_MAX (INT64_MAX / 64) /* so that sums of offsets cannot overflow */
@@ -265,13 +266,17 @@ static int scatter_run(struct lsio_call *call)
     struct wanted wanted;
     const char *wrong;
 
-    if (call->in_bytes != stage->chunk_bytes)
+    if (call->in_bytes != stage->chunk_bytes) {
+        LSIO_MARK(scatter_of_other_size);
         return lsio_call_fail(call, LSIO_E_CORRUPT, "scatter: %llu bytes arrived; a chunk has %llu",
                               (unsigned long long)call->in_bytes,
                               (unsigned long long)stage->chunk_bytes);
+    }
     wrong = box_check(stage, box_of(call), &wanted);
-    if (wrong)
+    if (wrong) {
+        LSIO_MARK(scatter_box_refused);
         return lsio_call_fail(call, -EINVAL, "scatter: %s", wrong);
+    }
     if (wanted.empty)
         return 0;
     if (!wanted.whole) {

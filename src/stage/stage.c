@@ -14,6 +14,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "base/mark.h"
+
 #define OPTIONS_BYTES_MAX 4096
 #define MAX_BYTES_DEFAULT ((uint64_t)1 << 30)
 
@@ -58,29 +60,35 @@ int stage_room_bytes(struct lsio_call *call, const struct stage_limits *limits, 
     uint64_t max = limits->max_bytes;
 
     if (limits->expected_bytes) {
-        if (declared != STAGE_SIZE_UNKNOWN && declared != limits->expected_bytes)
+        if (declared != STAGE_SIZE_UNKNOWN && declared != limits->expected_bytes) {
+            LSIO_MARK(codec_declares_other_size);
             return lsio_call_fail(call, LSIO_E_CORRUPT,
                                   "%s: the data declares %llu bytes; %llu were expected",
                                   limits->codec, (unsigned long long)declared,
                                   (unsigned long long)limits->expected_bytes);
+        }
         *room_bytes = limits->expected_bytes;
         return 0;
     }
     if (declared == STAGE_SIZE_UNKNOWN) {
-        if (!chunk->dst && !max)
+        if (!chunk->dst && !max) {
+            LSIO_MARK(codec_declares_no_size);
             return lsio_call_fail(call, LSIO_E_UNSUPPORTED,
                                   "%s: the data does not declare its size: set expected_bytes or "
                                   "max_bytes",
                                   limits->codec);
+        }
         *room_bytes = chunk->dst && (!max || chunk->dst_bytes < max) ? chunk->dst_bytes : max;
         return 0;
     }
     if (!max)
         max = chunk->dst ? UINT64_MAX : MAX_BYTES_DEFAULT;
-    if (declared > max)
+    if (declared > max) {
+        LSIO_MARK(codec_declares_too_much);
         return lsio_call_fail(call, LSIO_E_NO_SPACE,
                               "%s: the data declares %llu bytes; the limit is %llu", limits->codec,
                               (unsigned long long)declared, (unsigned long long)max);
+    }
     *room_bytes = declared;
     return 0;
 }
@@ -92,6 +100,7 @@ int stage_overflow(struct lsio_call *call, const struct stage_limits *limits, ui
         return lsio_call_fail(call, LSIO_E_CORRUPT,
                               "%s: %llu bytes of input hold more than %llu bytes", limits->codec,
                               (unsigned long long)call->in_bytes, (unsigned long long)room_bytes);
+    LSIO_MARK(codec_output_beyond_room);
     return lsio_call_fail(call, LSIO_E_NO_SPACE,
                           "%s: %llu bytes of input need more room than %llu bytes", limits->codec,
                           (unsigned long long)call->in_bytes, (unsigned long long)room_bytes);
@@ -102,8 +111,10 @@ int stage_commit(struct lsio_call *call, const struct stage_limits *limits, uint
 {
     uint64_t wanted = limits->expected_bytes ? limits->expected_bytes : declared;
 
-    if (wanted != STAGE_SIZE_UNKNOWN && used != wanted)
+    if (wanted != STAGE_SIZE_UNKNOWN && used != wanted) {
+        LSIO_MARK(codec_output_too_short);
         return lsio_call_fail(call, LSIO_E_CORRUPT, "%s: %llu bytes came out; %llu were expected",
                               limits->codec, (unsigned long long)used, (unsigned long long)wanted);
+    }
     return lsio_call_commit(call, used);
 }

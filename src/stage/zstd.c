@@ -9,6 +9,7 @@
  *
  * Threads: each worker has its own decoder, made on its first chunk; nothing else is shared.
  */
+#include "base/mark.h"
 #include "stage/stage.h"
 
 #include <errno.h>
@@ -36,6 +37,7 @@ static void zstd_finish(void *user, uint32_t worker, void *state)
 
 static int zstd_fail(struct lsio_call *call, size_t code)
 {
+    LSIO_MARK(zstd_corrupt);
     return lsio_call_fail(call, LSIO_E_CORRUPT, "zstd: %llu bytes of input: %s",
                           (unsigned long long)call->in_bytes, ZSTD_getErrorName(code));
 }
@@ -95,8 +97,10 @@ static int zstd_run(struct lsio_call *call)
     used = ZSTD_decompressDCtx(call->state, room, (size_t)room_bytes, call->in,
                                (size_t)call->in_bytes);
     if (ZSTD_isError(used)) {
-        if (ZSTD_getErrorCode(used) == ZSTD_error_dstSize_tooSmall)
+        if (ZSTD_getErrorCode(used) == ZSTD_error_dstSize_tooSmall) {
+            LSIO_MARK(zstd_too_long);
             return stage_overflow(call, limits, declared, room_bytes);
+        }
         return zstd_fail(call, used);
     }
     return stage_commit(call, limits, declared, used);

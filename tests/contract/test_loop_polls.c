@@ -23,8 +23,8 @@ static struct loop_op poll_op(int fd, uint32_t events)
 
 static struct loop_op timer_op(uint64_t at_ns)
 {
-    return (struct loop_op){.kind = LOOP_TIMER, .offset = at_ns, .fd = -1, .file = -1,
-                            .buffer = -1};
+    return (struct loop_op){
+        .kind = LOOP_TIMER, .offset = at_ns, .fd = -1, .file = -1, .buffer = -1};
 }
 
 static void pair(int ends[2])

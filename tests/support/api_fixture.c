@@ -151,12 +151,36 @@ int64_t api_oracle(const struct api *api, const char *key, int64_t offset, uint6
 
 /* ----------------------------------------------------------------------------- the fixture -- */
 
+/* LSIO_TEST_GATES_OFF: a number, or a name of enum lsio_gate without LSIO_GATE_. */
+static uint32_t gates_off(void)
+{
+    static const char *const names[] = {
+        "DEFER_TASKRUN",    "SINGLE_ISSUER",      "COOP_TASKRUN", "DIRECT_DESCRIPTORS",
+        "REGISTERED_FILES", "REGISTERED_BUFFERS", "CACHESTAT"};
+    const char *text = getenv("LSIO_TEST_GATES_OFF");
+    char *end = NULL;
+    unsigned long gates;
+
+    if (!text || !*text)
+        return 0;
+    for (uint32_t i = 0; i < COUNT(names); i++)
+        if (strcmp(text, names[i]) == 0)
+            return 1u << i;
+    gates = strtoul(text, &end, 0);
+    if (*end) {
+        fprintf(stderr, "LSIO_TEST_GATES_OFF=%s names no gate\n", text);
+        abort();
+    }
+    return (uint32_t)gates;
+}
+
 struct lsio_config api_config(const struct api *api)
 {
     return (struct lsio_config){.struct_bytes = sizeof(struct lsio_config),
                                 .workers = 3,
                                 .memory_bytes_max = 32 * MIB,
-                                .loop = api->loop};
+                                .loop = api->loop,
+                                .gates_off = gates_off()};
 }
 
 struct lsio_store *api_open(struct api *api, struct lsio_context *context,

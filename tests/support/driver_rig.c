@@ -362,6 +362,19 @@ void rig_init_many(struct rig *rigs, uint32_t count, const char *loop, const str
             rigs[i].peers[k] = &rigs[k];
 }
 
+void rig_leave(struct rig *rig, void *state)
+{
+    uint64_t begun = loop_os_linux.now_ns();
+
+    if (rig->driver->worker_leave)
+        rig->driver->worker_leave(state, &rig->env);
+    for (rig_turn(rig); rig->env.background > 0; rig_turn(rig)) {
+        rig->env.loop_ops->wait(rig->env.loop, loop_os_linux.now_ns() + 1000000);
+        if (loop_os_linux.now_ns() - begun > TIMEOUT_NS)
+            fail_msg("the driver does not leave the loop");
+    }
+}
+
 void rig_finish(struct rig *rig)
 {
     assert_int_equal(rig->pending, 0);
@@ -463,9 +476,11 @@ int rig_probe(struct rig *rig, struct driver_object *object)
 int rig_store_open(struct rig *rig, void *state, const char *url, struct lsio_store **out, ...)
 {
     struct lsio_option options[8];
-    char text[8][64];
+    char text[8][96];
     char why[128] = "";
-    struct driver_open open = {.os = rig->env.os,
+    struct driver_open open = {.driver = rig->driver,
+                               .env = &rig->env,
+                               .os = rig->env.os,
                                .url = url,
                                .options = options,
                                .worker_count = rig->env.worker_count,

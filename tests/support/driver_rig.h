@@ -49,6 +49,10 @@ void rig_init_many(struct rig *rigs, uint32_t count, const char *loop, const str
 void rig_finish(
     struct rig *rig); /* fails the test if a read is pending or a bounce buffer is out */
 
+/* The worker ends: what the driver has in the loop goes. On the rig's thread, before
+ * rig_finish(). */
+void rig_leave(struct rig *rig, void *state);
+
 /* The controlled loop's. */
 void rig_set_fault(struct rig *rig, rig_fault_fn *fault, void *data);
 unsigned rig_ops_done(const struct rig *rig,

@@ -7,10 +7,12 @@
  * scheduler that steps workers runs them until all are idle, then calls sim_advance(the earliest of
  * sim_next_event() and what they wait for). A wait() that nothing can end aborts the program: a
  * hang found. With `threaded` time is real, waits block, any number of threads may work; the seed
- * then decides what happens, but not the order of threads.
+ * then decides what happens, but not the order of threads. Between sim_threads_begin() and _end()
+ * (sim_threads.h) threads are fibers in virtual time, and a seed decides about their order too.
  *
  * What it checks by itself: memory is filled with SIM_POISON from submission to completion, so
- * early use shows; O_DIRECT reads must be aligned; sim_end() returns what is still open.
+ * early use shows; O_DIRECT reads must be aligned; a loop is used by the thread that made it;
+ * sim_end() returns what is still open.
  *
  * There is one world at a time, for struct loop_os has no place for another.
  */
@@ -48,7 +50,8 @@ unsigned sim_end(void);
 /* ----------------------------------------------------------------------------------- files -- */
 
 /* Makes or replaces a file (a new inode: who has the old one open keeps it), with the directories
- * on its way. Paths are absolute. */
+ * on its way. Paths are absolute. What os->read_text() reads of the machine (/proc, /sys) are files
+ * like others: there are none unless a test makes them. */
 void sim_put(const char *path, const void *bytes, uint64_t length);
 void sim_make_dir(const char *path);
 void sim_remove(const char *path);
@@ -58,8 +61,17 @@ void sim_write(const char *path, uint64_t offset, const void *bytes, uint64_t le
 
 /* ---------------------------------------------------------------------------------- faults -- */
 
-/* Besides enum loop_kind: calls of the os. */
-enum sim_call { SIM_OS_OPEN = 8, SIM_OS_STAT = 9, SIM_OS_READ = 10, SIM_OS_DIR = 11, SIM_ANY = 31 };
+/* Besides enum loop_kind: calls of the os, and other calls of a loop. */
+enum sim_call {
+    SIM_OS_OPEN = 8,
+    SIM_OS_STAT = 9,
+    SIM_OS_READ = 10,
+    SIM_OS_DIR = 11,
+    SIM_ATTACH_FILE = 12, /* to a loop's table: it then uses the descriptor */
+    SIM_ATTACH_BUFFER = 13,
+    SIM_LOOP_CREATE = 14, /* these two have no path */
+    SIM_ANY = 31          /* all of these */
+};
 
 struct sim_fault {
     unsigned kind;     /* enum loop_kind or sim_call */

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * sim_world.c - the simulated world without its loop: files, descriptors, faults, clock,
- * loop_os_sim.
+ * sim_world.c - the simulated world that sim_os.c and sim_loop.c touch: files, descriptors, faults,
+ * clock.
  *
  * Everything lives in one static world under one mutex; threads meet there only in threaded mode.
+ * Fibers (sim_threads.h) need none: they change only at points, and none is passed in here.
  * Files are found by their full path in a list: tests have few. An inode lives as long as a name or
  * a descriptor or a slot refers to it.
  */
@@ -21,22 +22,10 @@
 #include <sys/stat.h>
 #include <time.h>
 
-#define PATH_BYTES 512
+#include "sim_threads.h"
+
 #define FDS_MAX    4096
 #define FAULTS_MAX 32
-#define EXT4_MAGIC 0xef53
-#define PAGE       4096u
-
-struct sim_inode {
-    struct sim_inode *next; /* of those that have a name */
-    char path[PATH_BYTES];
-    uint8_t *bytes;
-    uint64_t length;
-    uint64_t number;
-    int64_t mtime_ns;
-    unsigned references;
-    bool directory, linked;
-};
 
 struct sim_fd {
     struct sim_inode *inode;
@@ -55,6 +44,7 @@ static struct {
     void (*hook)(const struct loop_op *op, void *data);
     void *hook_data;
     bool running;
+    bool locked; /* by a fiber: none may leave while it is */
 } world;
 
 uint64_t (*sim_next_event_hook)(void);
@@ -64,12 +54,20 @@ unsigned (*sim_left_hook)(void);
 
 void sim_lock(void)
 {
-    pthread_mutex_lock(&mutex);
+    if (sim_threads_running()) {
+        assert(!world.locked);
+        world.locked = true;
+    } else {
+        pthread_mutex_lock(&mutex);
+    }
 }
 
 void sim_unlock(void)
 {
-    pthread_mutex_unlock(&mutex);
+    if (sim_threads_running())
+        world.locked = false;
+    else
+        pthread_mutex_unlock(&mutex);
 }
 
 pthread_mutex_t *sim_mutex(void)
@@ -208,7 +206,7 @@ void sim_call_hook(const struct loop_op *op)
 
 /* ----------------------------------------------------------------------------------- files -- */
 
-static struct sim_inode *find(const char *path)
+struct sim_inode *sim_find(const char *path)
 {
     for (struct sim_inode *inode = world.inodes; inode; inode = inode->next)
         if (!strcmp(inode->path, path))
@@ -230,11 +228,6 @@ void sim_drop(struct sim_inode *inode)
     free(inode);
 }
 
-const char *sim_inode_path(const struct sim_inode *inode)
-{
-    return inode->path;
-}
-
 static void unlink_inode(struct sim_inode *inode)
 {
     struct sim_inode **at = &world.inodes;
@@ -249,7 +242,7 @@ static struct sim_inode *make_inode(const char *path, bool directory)
 {
     struct sim_inode *inode = calloc(1, sizeof *inode);
 
-    assert(inode && strlen(path) < PATH_BYTES && path[0] == '/');
+    assert(inode && strlen(path) < SIM_PATH_BYTES && path[0] == '/');
     strcpy(inode->path, path);
     inode->directory = directory;
     inode->number = ++world.inode_count;
@@ -263,15 +256,15 @@ static struct sim_inode *make_inode(const char *path, bool directory)
 /* The directories on the way to `path`. */
 static void make_way(const char *path)
 {
-    char way[PATH_BYTES];
+    char way[SIM_PATH_BYTES];
 
-    assert(strlen(path) < PATH_BYTES);
+    assert(strlen(path) < SIM_PATH_BYTES);
     for (const char *slash = path; slash; slash = strchr(slash + 1, '/')) {
         size_t length = slash == path ? 1 : (size_t)(slash - path);
 
         memcpy(way, path, length);
         way[length] = '\0';
-        if (!find(way))
+        if (!sim_find(way))
             make_inode(way, true);
     }
 }
@@ -280,7 +273,7 @@ void sim_make_dir(const char *path)
 {
     sim_lock();
     make_way(path);
-    if (!find(path))
+    if (!sim_find(path))
         make_inode(path, true);
     sim_unlock();
 }
@@ -302,7 +295,7 @@ void sim_put(const char *path, const void *bytes, uint64_t length)
     struct sim_inode *inode;
 
     sim_lock();
-    inode = find(path);
+    inode = sim_find(path);
     if (inode)
         unlink_inode(inode);
     make_way(path);
@@ -318,7 +311,7 @@ void sim_remove(const char *path)
     struct sim_inode *inode;
 
     sim_lock();
-    inode = find(path);
+    inode = sim_find(path);
     if (inode)
         unlink_inode(inode);
     sim_unlock();
@@ -329,7 +322,7 @@ void sim_resize(const char *path, uint64_t length)
     struct sim_inode *inode;
 
     sim_lock();
-    inode = find(path);
+    inode = sim_find(path);
     assert(inode && !inode->directory);
     resize(inode, length);
     sim_unlock();
@@ -340,11 +333,36 @@ void sim_write(const char *path, uint64_t offset, const void *bytes, uint64_t le
     struct sim_inode *inode;
 
     sim_lock();
-    inode = find(path);
+    inode = sim_find(path);
     assert(inode && !inode->directory);
     resize(inode, inode->length > offset + length ? inode->length : offset + length);
     memcpy(inode->bytes + offset, bytes, (size_t)length);
     sim_unlock();
+}
+
+/* The part of an inode's path below a directory, if that is one name, or NULL. */
+static const char *name_in(const struct sim_inode *inode, const struct sim_inode *dir)
+{
+    size_t length = strlen(dir->path);
+    const char *name;
+
+    length -= length == 1; /* "/" */
+    if (strncmp(inode->path, dir->path, length) != 0 || inode->path[length] != '/')
+        return NULL;
+    name = inode->path + length + 1;
+    return *name && !strchr(name, '/') ? name : NULL;
+}
+
+struct sim_inode **sim_list_dir(const struct sim_inode *dir, size_t *count)
+{
+    struct sim_inode **list = calloc(world.inode_count, sizeof *list);
+
+    assert(list);
+    *count = 0;
+    for (struct sim_inode *at = world.inodes; at; at = at->next)
+        if (name_in(at, dir))
+            list[(*count)++] = sim_keep(at);
+    return list;
 }
 
 /* ----------------------------------------------------------------------------- descriptors -- */
@@ -356,7 +374,7 @@ static struct sim_fd *get_fd(int fd)
     return index >= 0 && index < FDS_MAX && world.fds[index].inode ? &world.fds[index] : NULL;
 }
 
-struct sim_inode *sim_fd_inode(int fd, int *flags, const char **path)
+struct sim_inode *sim_fd_inode(int fd, int *flags)
 {
     struct sim_fd *open = get_fd(fd);
 
@@ -364,8 +382,6 @@ struct sim_inode *sim_fd_inode(int fd, int *flags, const char **path)
         return NULL;
     if (flags)
         *flags = open->flags;
-    if (path)
-        *path = open->inode->path;
     return open->inode;
 }
 
@@ -400,7 +416,7 @@ int sim_resolve(int dirfd, const char *path, bool beneath, char *out, size_t byt
     }
     while (*name) {
         size_t length = strcspn(name, "/");
-        struct sim_inode *here = find(out);
+        struct sim_inode *here = sim_find(out);
 
         if (length > 255)
             return -ENAMETOOLONG;
@@ -428,7 +444,7 @@ int sim_resolve(int dirfd, const char *path, bool beneath, char *out, size_t byt
 
 int sim_open_path(const char *path, int flags)
 {
-    struct sim_inode *inode = find(path);
+    struct sim_inode *inode = sim_find(path);
 
     if (!inode)
         return -ENOENT;
@@ -520,191 +536,3 @@ unsigned sim_end(void)
     world.running = false;
     return left;
 }
-
-/* ----------------------------------------------------------------------------- loop_os_sim -- */
-
-static int os_open(int dirfd, const char *path, int flags, bool beneath)
-{
-    char full[PATH_BYTES];
-    int64_t result;
-
-    sim_lock();
-    result = sim_resolve(dirfd, path, beneath, full, sizeof full);
-    if (!result && !sim_strikes(SIM_OS_OPEN, full, &result))
-        result = sim_open_path(full, flags);
-    sim_unlock();
-    return (int)result;
-}
-
-static int os_open_nowait(int dirfd, const char *path, int flags, bool beneath)
-{
-    bool cached;
-
-    sim_lock();
-    cached = sim_chance(world.config.cached_permille);
-    sim_unlock();
-    return cached ? os_open(dirfd, path, flags, beneath) : -EAGAIN;
-}
-
-static void os_close(int fd)
-{
-    int error;
-
-    sim_lock();
-    error = sim_close_fd(fd);
-    sim_unlock();
-    if (error) {
-        (void)fprintf(stderr, "sim: close of a descriptor that is not open\n");
-        abort();
-    }
-}
-
-static void fill_stat(const struct sim_inode *inode, struct os_stat *out)
-{
-    *out = (struct os_stat){
-        .size = inode->directory ? PAGE : inode->length,
-        .mtime_ns = inode->mtime_ns,
-        .ctime_ns = inode->mtime_ns,
-        .inode = inode->number,
-        .device = UINT64_C(7) << 32,
-        .mode = inode->directory ? S_IFDIR | 0755 : S_IFREG | 0644,
-        .direct_memory_align = world.config.direct_align,
-        .direct_offset_align = world.config.direct_align,
-    };
-}
-
-static int os_stat_fd(int fd, struct os_stat *out)
-{
-    struct sim_inode *inode;
-    int64_t result = 0;
-
-    sim_lock();
-    inode = sim_fd_inode(fd, NULL, NULL);
-    if (!inode)
-        result = -EBADF;
-    else if (!sim_strikes(SIM_OS_STAT, inode->path, &result))
-        fill_stat(inode, out);
-    sim_unlock();
-    return (int)result;
-}
-
-static int os_stat_path(int dirfd, const char *path, struct os_stat *out)
-{
-    char full[PATH_BYTES];
-    struct sim_inode *inode;
-    int64_t result;
-
-    sim_lock();
-    result = sim_resolve(dirfd, path, false, full, sizeof full);
-    if (!result && !sim_strikes(SIM_OS_STAT, full, &result)) {
-        inode = find(full);
-        if (inode)
-            fill_stat(inode, out);
-        else
-            result = -ENOENT;
-    }
-    sim_unlock();
-    return (int)result;
-}
-
-static int64_t os_read_nowait(int fd, void *addr, uint64_t bytes, uint64_t offset)
-{
-    struct iovec iov = {.iov_base = addr, .iov_len = (size_t)bytes};
-    struct sim_inode *inode;
-    int64_t result = -EBADF;
-    int flags = 0;
-
-    sim_lock();
-    inode = sim_fd_inode(fd, &flags, NULL);
-    if (inode && !sim_strikes(SIM_OS_READ, inode->path, &result))
-        result = sim_chance(world.config.cached_permille)
-                     ? sim_read_inode(inode, flags, &iov, 1, offset)
-                     : -EAGAIN;
-    sim_unlock();
-    return result;
-}
-
-static int64_t os_cached_pages(int fd, uint64_t offset, uint64_t bytes)
-{
-    uint64_t pages = bytes ? (offset + bytes + PAGE - 1) / PAGE - offset / PAGE : 0;
-    bool open;
-
-    sim_lock();
-    open = sim_fd_inode(fd, NULL, NULL) != NULL;
-    pages = pages * world.config.cached_permille / 1000;
-    sim_unlock();
-    return open ? (int64_t)pages : -EBADF;
-}
-
-static int os_fs_type(int fd, uint64_t *magic)
-{
-    (void)fd;
-    *magic = world.config.fs_magic ? world.config.fs_magic : EXT4_MAGIC;
-    return 0;
-}
-
-static int os_extents(int fd, struct os_extent *out, unsigned max)
-{
-    (void)fd;
-    (void)out;
-    (void)max;
-    return -EOPNOTSUPP;
-}
-
-static int os_read_dir(int fd, int (*each)(const struct os_dir_entry *entry, void *data),
-                       void *data)
-{
-    struct sim_inode *dir, *at;
-    struct os_dir_entry entry;
-    int64_t result = -EBADF;
-    size_t length;
-
-    sim_lock();
-    dir = sim_fd_inode(fd, NULL, NULL);
-    if (dir && !sim_strikes(SIM_OS_DIR, dir->path, &result))
-        result = dir->directory ? 0 : -ENOTDIR;
-    length = dir ? strlen(dir->path) : 0;
-    length -= length == 1;
-    for (at = world.inodes; !result && at; at = at->next) {
-        const char *name = at->path + length + 1;
-
-        if (strncmp(at->path, dir->path, length) != 0 || at->path[length] != '/' || !*name ||
-            strchr(name, '/'))
-            continue;
-        entry.name = name;
-        entry.is_directory = at->directory;
-        entry.is_regular = !at->directory;
-        fill_stat(at, &entry.stat);
-        sim_keep(at);
-        sim_unlock();
-        result = each(&entry, data);
-        sim_lock();
-        at->references--; /* it keeps its name: tests do not change directories while listing */
-    }
-    sim_unlock();
-    return (int)result;
-}
-
-static int os_read_text(const char *path, char *out, size_t bytes)
-{
-    (void)path;
-    (void)out;
-    (void)bytes;
-    return -ENOENT;
-}
-
-const struct loop_os loop_os_sim = {
-    .now_ns = sim_now_ns,
-    .open = os_open,
-    .open_nowait = os_open_nowait,
-    .close = os_close,
-    .stat_fd = os_stat_fd,
-    .stat_path = os_stat_path,
-    .read_nowait = os_read_nowait,
-    .cached_pages = os_cached_pages,
-    .fs_type = os_fs_type,
-    .extents = os_extents,
-    .read_dir = os_read_dir,
-    .read_text = os_read_text,
-    .read_link = os_read_text,
-};

@@ -165,6 +165,7 @@ static void case_make(struct plan_case *c)
         .object_count = CASE_OBJECTS,
         .chain = case_below(c, 2) ? NULL : case_chain(&case_chain_decodes),
         .reads_into_dst = case_reads_into_dst,
+        .request_bytes_max = CASE_PICK(c, 0, 0, 1, 20000, 1 << 20),
         .join_bytes_max = CASE_PICK(c, 0, 1, 5000, 65536, 1 << 20),
     };
     c->slab_chunks = (uint32_t)c->input.chunk_count;
@@ -286,6 +287,9 @@ static bool case_check_data(struct plan_case *c, const struct plan_slab *slab,
     if (op->kind == PLAN_READ) {
         return (op->count == 1 && top - start <= plan_read_bytes_max(profile)) ||
                CASE_FAIL(c, "a read of many, or one that should be split");
+    }
+    if (c->input.request_bytes_max) {
+        span_max = case_min(span_max, c->input.request_bytes_max);
     }
     if (!vector && c->input.join_bytes_max) {
         span_max = case_min(span_max, c->input.join_bytes_max);

@@ -230,6 +230,24 @@ static void joins_are_clamped_by_memory_but_vectors_are_not(void **state)
     expect_only(f, PLAN_VECTOR, 8, KIB(64));
 }
 
+static void both_are_clamped_by_the_input(void **state)
+{
+    struct fixture *f = *state;
+
+    fixture_reset(f, "nvme");
+    f->input.request_bytes_max = KIB(16);
+    for (uint32_t i = 0; i < 8; i++) {
+        add(f, i < 4 ? 0 : 1, (int64_t)KIB(8) * i, KIB(8));
+    }
+    for (uint32_t i = 4; i < 8; i++) {
+        add_direct(f, 2, (int64_t)KIB(8) * i, KIB(8));
+    }
+    build(f);
+    assert_int_equal(f->slab.op_count, 6);
+    expect_op(&f->slab, 0, PLAN_JOIN, 2, KIB(16));
+    expect_op(&f->slab, 5, PLAN_VECTOR, 2, KIB(16));
+}
+
 static void objects_are_never_mixed(void **state)
 {
     struct fixture *f = *state;
@@ -435,6 +453,7 @@ int main(void)
         cmocka_unit_test(waste_bounds_vectors_too),
         cmocka_unit_test(request_size_is_bounded),
         cmocka_unit_test(joins_are_clamped_by_memory_but_vectors_are_not),
+        cmocka_unit_test(both_are_clamped_by_the_input),
         cmocka_unit_test(objects_are_never_mixed),
         cmocka_unit_test(a_chunk_too_large_for_its_dst_stands_alone),
         cmocka_unit_test(long_chunks_are_split),

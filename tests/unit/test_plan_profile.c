@@ -159,6 +159,142 @@ static void bad_values_are_refused(void **unused)
     assert_memory_equal(&profile, &before, sizeof(profile));
 }
 
+#define MB    UINT64_C(1000000)
+#define MIB   (UINT64_C(1) << 20)
+#define TUNED (PLAN_TUNED_GAP | PLAN_TUNED_REQUEST | PLAN_TUNED_SPLIT)
+
+/* 100 ms and 50 MB/s per stream: a stream brings 5 MB while it waits. */
+static struct plan_profile far_away(void)
+{
+    struct plan_profile profile = profile_of("cloud");
+
+    assert_int_equal(plan_profile_set(&profile, "request_latency_ns", "100000000"), 1);
+    assert_int_equal(plan_profile_set(&profile, "stream_bytes_per_second", "50000000"), 1);
+    assert_int_equal(plan_profile_set(&profile, "inflight_max", "256"), 1);
+    assert_int_equal(plan_profile_set(&profile, "iops_max", "0"), 1);
+    plan_profile_tune(&profile);
+    return profile;
+}
+
+static void only_cloud_is_tuned(void **unused)
+{
+    struct plan_profile profile = profile_of("cloud");
+
+    (void)unused;
+    assert_int_equal(profile.tuned, TUNED);
+    assert_int_equal(profile.gap_bytes, 1500000); /* 30 ms x 50 MB/s */
+    assert_int_equal(profile.request_bytes_max, 15 * MIB);
+    assert_int_equal(profile.split_bytes, 15 * MIB);
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        struct plan_profile before = profile = profile_of(names[i]);
+
+        plan_profile_tune(&profile);
+        assert_memory_equal(&profile, &before, sizeof(profile));
+        assert_int_equal(profile.tuned, strcmp(names[i], "cloud") == 0 ? TUNED : 0);
+        assert_int_equal(profile.remote,
+                         strcmp(names[i], "cloud") == 0 || strcmp(names[i], "http") == 0);
+    }
+}
+
+static void a_gap_costs_what_a_request_waits(void **unused)
+{
+    struct plan_profile profile = far_away();
+
+    (void)unused;
+    assert_int_equal(profile.gap_bytes, 5 * MB);
+    assert_int_equal(profile.request_bytes_max, 48 * MIB); /* 50 MB */
+    /* a turn each 256 / 1000 s: 12.8 MB, beyond gap_bytes_max and what is sane for a request */
+    assert_int_equal(plan_profile_set(&profile, "iops_max", "1000"), 1);
+    plan_profile_tune(&profile);
+    assert_int_equal(profile.gap_bytes, profile.gap_bytes_max);
+    assert_int_equal(profile.request_bytes_max, 64 * MIB);
+    /* turns that come sooner than the first byte cost nothing */
+    assert_int_equal(plan_profile_set(&profile, "iops_max", "5500"), 1);
+    plan_profile_tune(&profile);
+    assert_int_equal(profile.gap_bytes, 5 * MB);
+}
+
+static void tuning_copes_with_any_numbers(void **unused)
+{
+    struct plan_profile profile = far_away();
+
+    (void)unused;
+    assert_int_equal(plan_profile_set(&profile, "request_latency_ns", "0"), 1);
+    plan_profile_tune(&profile);
+    assert_int_equal(profile.gap_bytes, 0);
+    assert_int_equal(profile.request_bytes_max, MIB);
+    assert_int_equal(plan_profile_set(&profile, "request_latency_ns", "9223372036854775807"), 1);
+    assert_int_equal(plan_profile_set(&profile, "stream_bytes_per_second", "8589934591G"), 1);
+    assert_int_equal(plan_profile_set(&profile, "gap_bytes_max", "9223372036854775807"), 1);
+    plan_profile_tune(&profile);
+    assert_true(profile.gap_bytes == UINT64_C(1) << 40);
+    assert_int_equal(profile.request_bytes_max, 64 * MIB);
+}
+
+static void what_is_given_is_not_tuned(void **unused)
+{
+    static const char *const keys[] = {"gap_bytes", "request_bytes_max", "split_bytes"};
+
+    (void)unused;
+    for (uint32_t i = 0; i < 3; i++) {
+        struct plan_profile profile = profile_of("cloud"), tuned = profile;
+
+        assert_int_equal(plan_profile_set(&profile, keys[i], "12345"), 1);
+        plan_profile_tune(&profile);
+        assert_int_equal(profile.gap_bytes, i == 0 ? 12345 : tuned.gap_bytes);
+        assert_int_equal(profile.request_bytes_max, i == 1 ? 12345 : tuned.request_bytes_max);
+        assert_int_equal(profile.split_bytes, i == 2 ? 12345 : tuned.split_bytes);
+    }
+}
+
+/* Requests of a batch of one-byte chunks without gaps. */
+static uint64_t request_count(const struct plan_profile *profile, uint64_t batch_bytes)
+{
+    uint64_t share = plan_share_bytes(profile, batch_bytes, 1, profile->request_bytes_max);
+
+    assert_true(share > 0 && share <= profile->request_bytes_max);
+    return (batch_bytes + share - 1) / share;
+}
+
+static void shares_fill_whole_rounds(void **unused)
+{
+    struct plan_profile profile = far_away();
+
+    (void)unused;
+    /* from a share that is worth a request to eight rounds */
+    for (uint64_t bytes = 512 * MB; bytes < UINT64_C(90000) * MB; bytes += bytes / 17) {
+        uint64_t count = request_count(&profile, bytes), rounds = (count + 255) / 256;
+
+        assert_true(count <= rounds * 256);
+        if (rounds <= 8 && bytes < UINT64_C(80000) * MB) {
+            assert_true(count >= rounds * 256 * 15 / 16);
+        }
+    }
+}
+
+static void shares_leave_short_and_long_batches_alone(void **unused)
+{
+    struct plan_profile profile = far_away();
+    const uint64_t least = 5 * MB / 4, most = profile.request_bytes_max;
+
+    (void)unused;
+    assert_int_equal(plan_share_bytes(&profile, 0, 1, most), least);
+    assert_int_equal(plan_share_bytes(&profile, 10 * MB, 1, most), least);
+    assert_int_equal(plan_share_bytes(&profile, 10 * MB, 1, 4096), 4096);
+    assert_int_equal(plan_share_bytes(&profile, UINT64_MAX, 1, most), most);
+    assert_int_equal(plan_share_bytes(&profile, UINT64_MAX, 1, 1), 1);
+}
+
+/* 900 chunks of 1 MiB on 256 connections: three and a half each, so it must be four. */
+static void shares_have_room_for_a_whole_chunk(void **unused)
+{
+    struct plan_profile profile = far_away();
+    uint64_t share = plan_share_bytes(&profile, 900 * MIB, MIB, profile.request_bytes_max);
+
+    (void)unused;
+    assert_int_equal(share / MIB, 4);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -168,6 +304,13 @@ int main(void)
         cmocka_unit_test(only_its_own_field_changes),
         cmocka_unit_test(other_keys_are_left_to_others),
         cmocka_unit_test(bad_values_are_refused),
+        cmocka_unit_test(only_cloud_is_tuned),
+        cmocka_unit_test(a_gap_costs_what_a_request_waits),
+        cmocka_unit_test(tuning_copes_with_any_numbers),
+        cmocka_unit_test(what_is_given_is_not_tuned),
+        cmocka_unit_test(shares_fill_whole_rounds),
+        cmocka_unit_test(shares_leave_short_and_long_batches_alone),
+        cmocka_unit_test(shares_have_room_for_a_whole_chunk),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -29,6 +29,8 @@ static void charges(void **state)
         assert_int_equal(charge % POOL_PAGE, 0);
         assert_true(charge - bytes < POOL_PAGE || (charge - bytes) * 8 <= bytes);
         assert_int_equal(pool_charge(charge), charge);
+        assert_int_equal(pool_fit(charge), charge);
+        assert_true(pool_fit(bytes) <= bytes && pool_charge(pool_fit(bytes) + 1) > bytes);
         last = charge;
     }
     assert_int_equal(pool_charge(UINT64_MAX), UINT64_MAX);

@@ -29,6 +29,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/mark.h"
+
 #define ALIGN_DOWN(value, align) ((value) & ~((uint64_t)(align)-1))
 #define ALIGN_UP(value, align)   ALIGN_DOWN((value) + (align)-1, align)
 
@@ -122,6 +124,7 @@ static bool extent_judge(struct driver_env *env, struct local_file *file, uint64
         pages = env->os->cached_pages(file->fd, begin, bytes);
     if (pages >= 0)
         return (uint64_t)pages * file->cache->page_bytes * 4 < bytes;
+    LSIO_MARK(cachestat_refused);
     return looks_cold(env->os, file, begin, bytes,
                       atomic_fetch_add_explicit(&file->probe_round, 1, memory_order_relaxed));
 }
@@ -205,6 +208,7 @@ static void direct_failed(struct driver_env *env, struct driver_read *read, stru
                           int64_t result)
 {
     if (result == -EINVAL || result == -EOPNOTSUPP) {
+        LSIO_MARK(direct_read_refused);
         if (!(read->state & LOCAL_CACHED_PIECE))
             cache_refuse_direct(file->cache, file->stat.device);
         go_cached(env, read, file);
@@ -236,8 +240,10 @@ static void piece_done(struct loop_op *op)
         local_read_finish(env, read, 0, NULL);
     else if ((uint64_t)op->result == op->bytes)
         direct_read(env, read, file);
-    else
-        go_cached(env, read, file); /* the end of the file, or something odd: let that say */
+    else { /* the end of the file, or something odd: let that say */
+        LSIO_MARK(direct_read_short);
+        go_cached(env, read, file);
+    }
 }
 
 static bool iov_aligned(const struct driver_read *read, uint32_t align)
@@ -326,6 +332,7 @@ void direct_read(struct driver_env *env, struct driver_read *read, struct local_
     }
     cut_read(read, file->direct_align, &piece);
     if (piece.way == DIRECT_BOUNCE && !bounce_take(env, read, &piece)) {
+        LSIO_MARK(direct_no_bounce_buffer);
         go_cached(env, read, file);
         return;
     }

@@ -20,6 +20,7 @@
  */
 #define _GNU_SOURCE /* O_DIRECT */
 
+#include "base/mark.h"
 #include "driver/local/direct.h"
 
 #define ERROR_LIMIT                                                                                \
@@ -119,8 +120,10 @@ static int open_take(struct local_cache *cache, struct local_file *file, int fd,
                      const struct os_stat *stat)
 {
     /* Objects that hold it have seen it before its descriptor was closed between two reads. */
-    if (file->objects > 0 && file->store->change_check && !local_stat_same(stat, &file->stat))
+    if (file->objects > 0 && file->store->change_check && !local_stat_same(stat, &file->stat)) {
+        LSIO_MARK(file_changed_while_closed);
         return LSIO_E_CHANGED;
+    }
     file->fd = fd;
     file->state = FILE_READY;
     if (file->objects == 0) {
@@ -137,6 +140,7 @@ static bool open_again(struct driver_env *env, struct local_cache *cache, struct
                        struct local_file *file, struct cache_later *later)
 {
     if (cache_evict(cache, later)) {
+        LSIO_MARK(open_closes_unused_files);
         cache_leave(cache, later);
         env->retries++;
         read->attempts = 1;
@@ -144,6 +148,7 @@ static bool open_again(struct driver_env *env, struct local_cache *cache, struct
         return true;
     }
     if (cache_is_busy(cache)) {
+        LSIO_MARK(open_waits_for_descriptor);
         starve(cache, read, file, later);
         return true;
     }
@@ -178,6 +183,7 @@ static void open_finish(struct driver_env *env, struct driver_read *read, struct
     int status = fd < 0 ? local_open_status(-fd) : local_opened(cache->os, fd, &stat);
 
     if (status == -ESTALE && read->attempts == 0) {
+        LSIO_MARK(open_stale);
         open_stale(env, read, file, fd);
         return;
     }
@@ -187,6 +193,7 @@ static void open_finish(struct driver_env *env, struct driver_read *read, struct
         if (open_again(env, cache, read, file, &later))
             return;
         cache->fd_count++;
+        LSIO_MARK(open_no_descriptor);
         text = ERROR_LIMIT;
     }
     if (status == 0)
@@ -232,6 +239,7 @@ static void open_start(struct driver_env *env, struct driver_read *read, struct 
         return;
     }
     if (!cache_admit(cache, &later)) {
+        LSIO_MARK(open_waits_for_share);
         starve(cache, read, file, &later);
         return;
     }
@@ -277,10 +285,12 @@ static struct local_file *get_idle(struct driver_env *env, struct driver_read *r
     int status = LOCAL_RESTART;
 
     cache_enter(cache);
-    if (current)
+    if (current) {
         status = cache_install(cache, read->object, file);
-    else
+    } else {
+        LSIO_MARK(cached_file_outdated);
         cache_unlist(cache, file);
+    }
     if (status != 0 || file->held)
         cache_unuse(cache, file, &later);
     cache_leave(cache, &later);
@@ -327,6 +337,7 @@ struct local_file *file_get(struct driver_env *env, struct driver_read *read)
             cache_use(cache, file);
         cache_leave(cache, &later);
         if (!file) {
+            LSIO_MARK(file_no_memory);
             read_fail(env, read, -ENOMEM, NULL);
             return NULL;
         }
@@ -367,13 +378,17 @@ static void direct_open_done(struct loop_op *op)
     int fd = (int)op->result;
     int keep = fd;
 
-    if (fd == -EINVAL || fd == -EOPNOTSUPP)
+    if (fd == -EINVAL || fd == -EOPNOTSUPP) {
+        LSIO_MARK(direct_open_refused);
         cache_refuse_direct(cache, file->stat.device);
+    }
     if (fd < 0)
         keep = fd == -ECANCELED ? FILE_DIRECT_NONE : FILE_DIRECT_REFUSED;
     else if (local_opened(cache->os, fd, &stat) != 0 || stat.inode != file->stat.inode ||
-             stat.device != file->stat.device)
-        keep = FILE_DIRECT_REFUSED; /* another file has the name now */
+             stat.device != file->stat.device) {
+        LSIO_MARK(direct_name_has_other_file);
+        keep = FILE_DIRECT_REFUSED;
+    }
     cache_enter(cache);
     file->direct_opening = false;
     if (keep >= 0)
@@ -404,6 +419,7 @@ bool file_open_direct(struct driver_env *env, struct driver_read *read, struct l
     } else if (file->direct_opening) {
         wait_in(&file->direct_waiters, read, file);
     } else if (cache->fd_count >= cache->fds_max && !cache_evict(cache, &later)) {
+        LSIO_MARK(direct_no_descriptor);
         wait = false; /* no descriptor to spare: through the page cache */
         atomic_store_explicit(&file->direct_fd, FILE_DIRECT_REFUSED, memory_order_relaxed);
     } else {
@@ -448,11 +464,15 @@ bool file_cancel_wait(struct driver_env *env, struct driver_read *read)
     }
     read->state |= LOCAL_CANCELED;
     cache_leave(cache, &later);
-    if (opener)
+    if (opener) {
+        LSIO_MARK(starved_open_canceled);
         open_finish(env, read, file, -ECANCELED);
+    }
     if (direct && file_needs_put(file))
         file_put(file);
-    if (waited || direct)
+    if (waited || direct) {
+        LSIO_MARK(waiting_read_canceled);
         read_fail(env, read, -ECANCELED, NULL);
+    }
     return !submitted;
 }

@@ -22,6 +22,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/mark.h"
+
 /* ------------------------------------------------------------------------------ read lists -- */
 
 void read_list_append(struct read_list *list, struct driver_read *read)
@@ -284,6 +286,7 @@ void cache_settle(struct local_cache *cache, struct local_file *file, struct cac
         close_fds(cache, file, later);
         cache_unlist(cache, file);
         if (has_slots(cache, file)) {
+            LSIO_MARK(file_dies_with_slots);
             file->state = FILE_DEAD;
             file->hash_next = cache->dead;
             cache->dead = file;
@@ -313,8 +316,10 @@ bool cache_evict(struct local_cache *cache, struct cache_later *later)
     cache_unlist(cache, file);
     /* Its content is compared while there is a descriptor to compare by. */
     if (file->objects > 0 && cache->os->stat_fd(file->fd, &now) == 0 &&
-        !local_stat_same(&now, &file->stat))
+        !local_stat_same(&now, &file->stat)) {
+        LSIO_MARK(evicted_file_changed);
         file->changed = true;
+    }
     close_fds(cache, file, later);
     cache_settle(cache, file, later);
     return true;
@@ -367,12 +372,16 @@ int cache_install(struct local_cache *cache, struct driver_object *object, struc
         return now == file ? 0 : LOCAL_RESTART;
     if (object->etag) {
         local_etag_write(&file->stat, etag);
-        if (strcmp(etag, object->etag) != 0)
+        if (strcmp(etag, object->etag) != 0) {
+            LSIO_MARK(file_has_other_etag);
             return LSIO_E_CHANGED;
+        }
     }
     if (!atomic_compare_exchange_strong(&object->plan.size, &size, file->stat.size) &&
-        size != file->stat.size)
+        size != file->stat.size) {
+        LSIO_MARK(file_has_other_size);
         return LSIO_E_CHANGED;
+    }
     if (file->objects++ == 0)
         file_take(cache, file);
     atomic_store_explicit(&object->handle, file, memory_order_release);

@@ -14,6 +14,7 @@
 
 #include "driver/local/direct.h"
 
+#include "base/mark.h"
 #include "driver/key.h"
 
 static void put(struct local_file *file, bool unlist)
@@ -98,5 +99,8 @@ int64_t local_read_inline(struct lsio_store *base, const char *key, uint64_t off
         return -EAGAIN;
     result = store->os->read_nowait(file->fd, addr, bytes, offset);
     put(file, false);
-    return result >= 0 && (uint64_t)result == bytes ? result : -EAGAIN;
+    if (result >= 0 && (uint64_t)result == bytes)
+        return result;
+    LSIO_MARK(inline_read_incomplete);
+    return -EAGAIN;
 }

@@ -21,6 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/mark.h"
 #include "driver/key.h"
 #include "driver/listing.h"
 #include "driver/local/local.h"
@@ -190,8 +191,10 @@ static int name_visit(struct walk *walk, const struct name *name, const struct v
         return file_add(walk, &name->stat);
     if (!walk->recursive)
         return prefix_add(walk);
-    if (is_being_visited(visit, &name->stat))
+    if (is_being_visited(visit, &name->stat)) {
+        LSIO_MARK(list_loop_of_links);
         return 0;
+    }
     status = directory_walk(walk, visit);
     return status == -ENOENT || status == -ENOTDIR ? 0 : status; /* removed meanwhile */
 }
@@ -207,6 +210,7 @@ static int directory_walk(struct walk *walk, const struct visit *above)
         const char *text = directory.text + directory.names[i].at;
         size_t bytes = strlen(text);
         if (base + bytes >= sizeof(walk->key)) {
+            LSIO_MARK(list_name_too_long);
             status = -ENAMETOOLONG;
             break;
         }

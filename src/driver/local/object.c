@@ -19,6 +19,7 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
+#include "base/mark.h"
 #include "driver/key.h"
 
 #define EXTENTS_FIRST 256u
@@ -32,6 +33,7 @@ int local_open_status(int error)
         return -ENOENT;
     case EXDEV: /* left the root, with symlinks = beneath */
     case EPERM:
+        LSIO_MARK(open_leaves_root);
         return -EACCES;
     case ENXIO: /* a socket, or a device that is not there */
     case ENODEV:
@@ -53,8 +55,10 @@ int local_opened(const struct loop_os *os, int fd, struct os_stat *stat)
 
     if (status < 0)
         return status;
-    if (!S_ISREG(stat->mode))
+    if (!S_ISREG(stat->mode)) {
+        LSIO_MARK(file_not_regular);
         return LSIO_E_UNSUPPORTED;
+    }
     if (os->set_blocking)
         os->set_blocking(fd);
     return 0;
@@ -118,6 +122,7 @@ int local_verify_object(struct driver_object *object)
         return LSIO_E_CHANGED;
     if (!file || !file_changed(file))
         return 0;
+    LSIO_MARK(file_changed_while_read);
     atomic_store_explicit(&object->changed, LSIO_E_CHANGED, memory_order_relaxed);
     return LSIO_E_CHANGED;
 }

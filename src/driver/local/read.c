@@ -25,6 +25,8 @@
  */
 #include "driver/local/direct.h"
 
+#include "base/mark.h"
+
 #define READ_BYTES_MAX      (UINT64_C(1) << 30) /* of one loop operation */
 #define READ_IOV_MAX        1024u
 #define READ_ATTEMPTS_MAX   64u
@@ -107,9 +109,11 @@ static void read_done(struct loop_op *op)
         return;
     }
     if (op->result == 0) {
+        LSIO_MARK(read_truncated);
         local_read_finish(env, read, LSIO_E_TRUNCATED, NULL);
         return;
     }
+    LSIO_MARK(read_short);
     local_read_advance(read, (uint64_t)op->result);
     local_read_cached(env, read, file_of(read));
 }
@@ -164,9 +168,12 @@ static void reopen_done(struct loop_op *op)
     int fd = (int)op->result;
     int status = fd < 0 ? local_open_status(-fd) : local_opened(env->os, fd, &stat);
 
-    if (status == 0 && file->store->change_check && !local_stat_same(&stat, &file->stat))
+    if (status == 0 && file->store->change_check && !local_stat_same(&stat, &file->stat)) {
+        LSIO_MARK(reopened_file_changed);
         status = LSIO_E_CHANGED;
+    }
     if (status < 0) {
+        LSIO_MARK(reopen_failed);
         if (fd >= 0)
             env->os->close(fd);
         local_read_finish(env, read, status, NULL);
@@ -197,15 +204,21 @@ void local_read_failed(struct driver_env *env, struct driver_read *read, int64_t
     bool canceled = (read->state & LOCAL_CANCELED) != 0;
     const char *text = result == -EIO ? "the device or file system failed to read" : NULL;
 
-    if ((result == -EINTR || result == -EAGAIN) && !canceled &&
-        read->attempts++ < READ_ATTEMPTS_MAX) {
-        local_read_cached(env, read, file_of(read));
-        return;
+    if (result == -EINTR || result == -EAGAIN) {
+        if (!canceled && read->attempts++ < READ_ATTEMPTS_MAX) {
+            LSIO_MARK(read_tried_again);
+            local_read_cached(env, read, file_of(read));
+            return;
+        }
+        if (canceled)
+            result = -ECANCELED; /* "once more" is no answer */
     }
     if (result == -ESTALE && !canceled && !(read->state & LOCAL_PRIVATE)) {
+        LSIO_MARK(read_stale);
         reopen(env, read);
         return;
     }
+    LSIO_MARK(read_failed);
     local_read_finish(env, read, (int)result, text);
 }
 
@@ -234,10 +247,13 @@ static void whole_done(struct loop_op *op)
 
     if (whole_answer(env, read, op->result, op->result < 0 && op->step == LOOP_STEP_OPEN))
         return;
-    if (op->result == -ECANCELED && (read->state & LOCAL_CANCELED))
+    if (op->result == -ECANCELED && (read->state & LOCAL_CANCELED)) {
+        LSIO_MARK(whole_file_canceled);
         complete(env, read, -ECANCELED, NULL);
-    else
+    } else {
+        LSIO_MARK(whole_file_read_in_parts);
         read_general(env, read);
+    }
 }
 
 static bool whole_fits(struct driver_env *env, struct driver_read *read)
@@ -325,6 +341,7 @@ void local_read(struct driver_env *env, struct driver_read *read)
         return;
     }
     if (atomic_load_explicit(&object->changed, memory_order_relaxed) != 0) {
+        LSIO_MARK(read_of_changed_file);
         complete(env, read, LSIO_E_CHANGED, NULL);
         return;
     }

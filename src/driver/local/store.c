@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/mark.h"
 #include "driver/key.h"
 #include "driver/local/detect.h"
 #include "driver/local/file.h"
@@ -44,8 +45,10 @@ static int percent_decode(char *text)
         if (*at == '%') {
             int high = hex_value(at[1]);
             int low = high < 0 ? -1 : hex_value(at[2]);
-            if (low < 0 || (high == 0 && low == 0))
+            if (low < 0 || (high == 0 && low == 0)) {
+                LSIO_MARK(url_escape_refused);
                 return -EINVAL;
+            }
             *out++ = (char)(high << 4 | low);
             at += 2;
         } else {
@@ -144,6 +147,7 @@ static int root_open(struct local_store *store, const struct driver_open *open)
     if (store->root_fd >= 0)
         return 0;
     status = store->root_fd;
+    LSIO_MARK(root_not_there);
     say_why(open, "the store's root cannot be opened");
     return status;
 }

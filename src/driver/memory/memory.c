@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/mark.h"
 #include "driver/key.h"
 #include "driver/listing.h"
 #include "driver/memory/space.h"
@@ -113,12 +114,16 @@ static int blob_check(const struct memory_blob *blob, struct driver_object *obje
 
     if (object->etag) {
         etag_write(blob->generation, etag, sizeof(etag));
-        if (strcmp(etag, object->etag) != 0)
+        if (strcmp(etag, object->etag) != 0) {
+            LSIO_MARK(memory_object_has_other_etag);
             return LSIO_E_CHANGED;
+        }
     }
     if (!atomic_compare_exchange_strong(&object->plan.size, &size, blob->bytes) &&
-        size != blob->bytes)
+        size != blob->bytes) {
+        LSIO_MARK(memory_object_has_other_size);
         return LSIO_E_CHANGED;
+    }
     return 0;
 }
 
@@ -210,8 +215,10 @@ static void memory_read(struct driver_env *env, struct driver_read *read)
         read->bytes_done = bytes_there(blob, read->offset, read->bytes);
         if (read->bytes_done > 0)
             copy_out(read, blob->data + read->offset, read->bytes_done);
-        if (read->bytes_done < read->bytes)
+        if (read->bytes_done < read->bytes) {
+            LSIO_MARK(memory_object_too_short);
             read->status = LSIO_E_TRUNCATED;
+        }
     }
     env->complete(env, read);
 }

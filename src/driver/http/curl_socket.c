@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * curl_socket.c - curl's sockets and clock on a worker's loop (curl_multi_socket_action).
+ *
+ * Purpose: curl says which sockets it wants to hear of and when it wants to act; this file turns
+ * that into LOOP_POLL and LOOP_TIMER operations.
+ *
+ * Invariants
+ *   - A poll is one-shot and armed again after each action: readiness that curl did not use up is
+ *     reported again. (A multishot poll reports changes only, and hangs.)
+ *   - A socket's poll is canceled when curl forgets the socket, before curl closes the descriptor;
+ *     the struct lives until the loop has given the operation back, so an event of an old socket
+ *     never reaches a new one that got its number.
+ *   - curl is never called from inside its own callbacks; a timeout of 0 is acted upon from the
+ *     loop.
+ *   - Each operation is counted in env->background while it is the loop's.
+ *
+ * Threads: the worker.
+ */
+#define _GNU_SOURCE
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "driver/http/curl_impl.h"
+
+/* ----------------------------------------------------------------------------------- polls -- */
+
+static void socket_release(struct curl_socket *socket)
+{
+    socket->next = socket->transport->free_sockets;
+    socket->transport->free_sockets = socket;
+}
+
+static void poll_done(struct loop_op *op);
+
+/* Makes the poll in the loop the one that is wanted. */
+static void socket_update(struct curl_socket *socket)
+{
+    struct driver_env *env = socket->transport->env;
+
+    if (socket->acting)
+        return;
+    if (socket->polling) {
+        if (!socket->canceling && socket->op.poll_events != socket->wanted) {
+            socket->canceling = true;
+            env->loop_ops->cancel(env->loop, &socket->op);
+        }
+        return;
+    }
+    if (socket->gone) {
+        socket_release(socket);
+        return;
+    }
+    if (!socket->wanted)
+        return;
+    socket->op.kind = LOOP_POLL;
+    socket->op.done = poll_done;
+    socket->op.poll_events = socket->wanted;
+    socket->polling = true;
+    env->background++;
+    env->loop_ops->submit(env->loop, &socket->op);
+}
+
+static int action_of(int64_t events)
+{
+    int action = 0;
+
+    if (events & (POLLIN | POLLHUP))
+        action |= CURL_CSELECT_IN;
+    if (events & POLLOUT)
+        action |= CURL_CSELECT_OUT;
+    if (events & POLLERR)
+        action |= CURL_CSELECT_ERR;
+    return action;
+}
+
+static void act(struct transport *transport, curl_socket_t fd, int action)
+{
+    int running;
+
+    transport->inside = true;
+    (void)curl_multi_socket_action(transport->multi, fd, action, &running);
+    transport->inside = false;
+    curl_acted(transport);
+}
+
+static void poll_done(struct loop_op *op)
+{
+    struct curl_socket *socket = (struct curl_socket *)(void *)op;
+    struct transport *transport = socket->transport;
+
+    transport->env->background--;
+    socket->polling = socket->canceling = false;
+    if (!socket->gone && op->result != -ECANCELED) {
+        socket->acting = true; /* curl may change its mind, or forget the socket, meanwhile */
+        act(transport, op->fd, op->result < 0 ? CURL_CSELECT_ERR : action_of(op->result));
+        socket->acting = false;
+    }
+    socket_update(socket);
+}
+
+static struct curl_socket *socket_get(struct transport *transport, curl_socket_t fd)
+{
+    struct curl_socket *socket = transport->free_sockets;
+
+    if (socket)
+        transport->free_sockets = socket->next;
+    else
+        socket = malloc(sizeof(*socket));
+    if (!socket)
+        return NULL;
+    memset(socket, 0, sizeof(*socket));
+    socket->transport = transport;
+    socket->op.fd = fd;
+    socket->op.file = -1;
+    socket->op.buffer = -1;
+    return socket;
+}
+
+/* CURLMOPT_SOCKETFUNCTION */
+static int socket_changed(CURL *easy, curl_socket_t fd, int what, void *user, void *assigned)
+{
+    struct transport *transport = user;
+    struct curl_socket *socket = assigned;
+
+    (void)easy;
+    if (what == CURL_POLL_REMOVE) {
+        if (socket) {
+            (void)curl_multi_assign(transport->multi, fd, NULL);
+            socket->gone = true;
+            socket->wanted = 0;
+            socket_update(socket);
+        }
+        return 0;
+    }
+    if (!socket) {
+        socket = socket_get(transport, fd);
+        if (!socket)
+            return -1; /* curl fails the transfers */
+        (void)curl_multi_assign(transport->multi, fd, socket);
+    }
+    socket->wanted = (what & CURL_POLL_IN ? POLLIN : 0) | (what & CURL_POLL_OUT ? POLLOUT : 0);
+    socket_update(socket);
+    return 0;
+}
+
+/* ----------------------------------------------------------------------------------- clock -- */
+
+static void timer_done(struct loop_op *op);
+
+static void timer_update(struct transport *transport)
+{
+    struct driver_env *env = transport->env;
+
+    if (transport->timer_armed) { /* one that ends too early does no harm */
+        bool late = transport->timer_ns < transport->timer.offset || transport->leaving;
+        if (late && !transport->timer_canceling) {
+            transport->timer_canceling = true;
+            env->loop_ops->cancel(env->loop, &transport->timer);
+        }
+        return;
+    }
+    if (transport->timer_ns == UINT64_MAX || transport->leaving)
+        return;
+    transport->timer.kind = LOOP_TIMER;
+    transport->timer.done = timer_done;
+    transport->timer.offset = transport->timer_ns;
+    transport->timer.fd = transport->timer.file = -1;
+    transport->timer.buffer = -1;
+    transport->timer_armed = true;
+    env->background++;
+    env->loop_ops->submit(env->loop, &transport->timer);
+}
+
+static void timer_done(struct loop_op *op)
+{
+    struct transport *transport = container_of(op, struct transport, timer);
+
+    transport->env->background--;
+    transport->timer_armed = transport->timer_canceling = false;
+    if (!transport->leaving && transport->timer_ns <= transport->env->os->now_ns()) {
+        transport->timer_ns = UINT64_MAX;
+        act(transport, CURL_SOCKET_TIMEOUT, 0);
+    }
+    timer_update(transport);
+}
+
+/* CURLMOPT_TIMERFUNCTION */
+static int timer_changed(CURLM *multi, long timeout_ms, void *user)
+{
+    struct transport *transport = user;
+
+    (void)multi;
+    transport->timer_ns =
+        timeout_ms < 0 ? UINT64_MAX : transport->env->os->now_ns() + (uint64_t)timeout_ms * 1000000;
+    timer_update(transport);
+    return 0;
+}
+
+/* ----------------------------------------------------------------------------- descriptors -- */
+
+/* Recorded, because a forked child must close them without a word to the peer. */
+curl_socket_t curl_socket_open(void *user, curlsocktype purpose, struct curl_sockaddr *address)
+{
+    struct transport *transport = user;
+    curl_socket_t fd;
+
+    (void)purpose;
+    if (transport->fd_count == CURL_SOCKETS_MAX)
+        return CURL_SOCKET_BAD;
+    fd = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+    if (fd >= 0)
+        transport->fds[transport->fd_count++] = fd;
+    return fd;
+}
+
+int curl_socket_close(void *user, curl_socket_t fd)
+{
+    struct transport *transport = user;
+
+    for (uint32_t i = 0; i < transport->fd_count; i++) {
+        if (transport->fds[i] == fd) {
+            transport->fds[i] = transport->fds[--transport->fd_count];
+            break;
+        }
+    }
+    return close(fd);
+}
+
+/* -------------------------------------------------------------------------------- lifetime -- */
+
+int curl_socket_attach(struct transport *transport)
+{
+    transport->timer_ns = UINT64_MAX;
+    transport->fds = malloc(CURL_SOCKETS_MAX * sizeof(*transport->fds));
+    if (!transport->fds)
+        return -ENOMEM;
+    if (curl_multi_setopt(transport->multi, CURLMOPT_SOCKETFUNCTION, socket_changed) ||
+        curl_multi_setopt(transport->multi, CURLMOPT_SOCKETDATA, transport) ||
+        curl_multi_setopt(transport->multi, CURLMOPT_TIMERFUNCTION, timer_changed) ||
+        curl_multi_setopt(transport->multi, CURLMOPT_TIMERDATA, transport))
+        return -ENOMEM;
+    return 0;
+}
+
+void curl_socket_leave(struct transport *transport)
+{
+    transport->leaving = true;
+    timer_update(transport);
+}
+
+void curl_socket_free(struct transport *transport)
+{
+    while (transport->free_sockets) {
+        struct curl_socket *socket = transport->free_sockets;
+        transport->free_sockets = socket->next;
+        free(socket);
+    }
+    free(transport->fds);
+}

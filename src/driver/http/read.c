@@ -1,0 +1,465 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Design: a range of an object as a transfer. Every answer is believed only as far as it proves
+ * what it is: status, Content-Range, length, encoding and validator are checked before the first
+ * byte is taken, so nothing is delivered that is not exactly the bytes asked for.
+ *
+ * The first good answer of a batch fixes the object's version; each later one - another part,
+ * another range, the rest after a reset - is compared with it, whether or not If-Match was sent
+ * (some servers ignore it).
+ *
+ * Servers without ranges answer 200 and the whole object: it is accepted if that is what was asked
+ * for, and sliced while it arrives up to full_body_bytes_max; the batch then asks no range of that
+ * object again.
+ *
+ * Threads: the worker of the read; an object's version is set once, by compare-and-swap.
+ */
+#include "driver/http/read.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mark.h"
+
+#define DRAIN_BYTES_MAX   65536u /* of a body nobody wants, for the connection's sake */
+#define WRONG_ANSWERS_MAX 1u     /* asked again so often */
+
+struct http_read {
+    struct http_transfer transfer; /* first */
+    struct driver_read *read;
+    uint64_t got;     /* bytes of the range that lie in place */
+    uint64_t skip;    /* bytes of the answer before the next wanted one */
+    uint64_t drained; /* unwanted bytes behind them */
+    uint64_t expect;  /* bytes of this answer that are wanted, still to come */
+    uint32_t iov_at;  /* where the next byte goes */
+    uint64_t iov_done;
+    uint32_t wrong_answers;
+    bool ends;   /* the object ends before the range does */
+    bool sliced; /* the answer is the whole object */
+};
+
+static struct http_read *read_of(struct http_transfer *transfer)
+{
+    return container_of(transfer, struct http_read, transfer);
+}
+
+/* --------------------------------------------------------------------------------- version -- */
+
+static struct http_validator *version_of(struct driver_object *object)
+{
+    return atomic_load_explicit(&object->handle, memory_order_acquire);
+}
+
+static bool version_expected(const struct http_validator *version, const char *etag)
+{
+    char generation[24];
+
+    snprintf(generation, sizeof(generation), "%" PRIu64, version->generation);
+    return strcmp(version->etag, etag) == 0 ||
+           (version->generation && strcmp(generation, etag) == 0);
+}
+
+/* Whether both may be the same version, by the strongest validator that both have. */
+static bool version_matches(const struct http_validator *a, const struct http_validator *b)
+{
+    if (a->size != HTTP_SIZE_UNKNOWN && b->size != HTTP_SIZE_UNKNOWN && a->size != b->size)
+        return false;
+    if (a->etag_strong && b->etag_strong)
+        return strcmp(a->etag, b->etag) == 0;
+    if (a->generation && b->generation)
+        return a->generation == b->generation;
+    if (a->has_modified && b->has_modified)
+        return a->modified_s == b->modified_s;
+    return true;
+}
+
+/* 0 if the object had no other size before. */
+static int size_check(struct driver_object *object, uint64_t size)
+{
+    uint64_t known = LSIO_SIZE_UNKNOWN;
+
+    if (size != HTTP_SIZE_UNKNOWN &&
+        !atomic_compare_exchange_strong(&object->plan.size, &known, size) && known != size)
+        return LSIO_E_CHANGED;
+    return 0;
+}
+
+/* 0 if the answer is of the version that the batch reads; the first one decides which that is. */
+static int version_check(struct driver_object *object, const struct http_head *head)
+{
+    struct http_validator *known = version_of(object), *fresh;
+    struct http_validator seen = {.size = http_head_object_size(head),
+                                  .etag_strong = head->etag_strong,
+                                  .generation = head->has_generation ? head->generation : 0,
+                                  .has_modified = head->has_last_modified,
+                                  .modified_s = head->last_modified_s};
+    void *none = NULL;
+
+    memcpy(seen.etag, head->etag, sizeof(seen.etag));
+    if (!known) {
+        if (object->etag && !version_expected(&seen, object->etag))
+            return LSIO_E_CHANGED;
+        fresh = malloc(sizeof(*fresh));
+        if (!fresh)
+            return -ENOMEM;
+        *fresh = seen;
+        if (atomic_compare_exchange_strong(&object->handle, &none, fresh)) {
+            known = fresh;
+        } else {
+            free(fresh);
+            known = none;
+        }
+    }
+    if (!version_matches(known, &seen))
+        return LSIO_E_CHANGED;
+    return size_check(object, seen.size);
+}
+
+/* ----------------------------------------------------------------------------------- asking -- */
+
+static uint64_t next_byte(const struct http_read *r)
+{
+    return r->read->offset + r->got;
+}
+
+/* A probe that wants no bytes asks for one, for there is no shorter range. */
+static uint64_t last_byte(const struct http_read *r)
+{
+    return r->read->offset + (r->read->bytes ? r->read->bytes : 1) - 1;
+}
+
+static bool is_probe(const struct http_read *r)
+{
+    return r->read->kind == DRIVER_PROBE;
+}
+
+static int read_prepare(struct http_transfer *transfer, struct http_request *request,
+                        struct http_text *text)
+{
+    struct http_read *r = read_of(transfer);
+    struct driver_object *object = r->read->object;
+    const struct http_validator *version = version_of(object);
+    const char *etag = version && version->etag_strong ? version->etag : object->etag, *value;
+    int status = http_object_request(transfer->store, object->key, request, text);
+
+    request->method = "GET";
+    if (!status && !(version && version->no_ranges)) {
+        http_text_printf(text, "bytes=%" PRIu64 "-%" PRIu64, next_byte(r), last_byte(r));
+        status = http_text_end(text, &value);
+        if (!status)
+            status = http_request_header(request, "range", value);
+    }
+    if (!status && etag && etag[0] == '"') /* never a weak one, nor one that is none */
+        status = http_request_header(request, "if-match", etag);
+    if (!status) /* Cloud Storage would decompress what is stored compressed */
+        status = http_request_header(
+            request, "accept-encoding",
+            transfer->store->settings.address.dialect == HTTP_DIALECT_GCS ? "gzip" : "identity");
+    return status;
+}
+
+/* --------------------------------------------------------------------------------- answers -- */
+
+static int refuse(struct http_read *r, const char *what, const struct http_head *head)
+{
+    struct http_transfer *t = &r->transfer;
+
+    snprintf(t->why, sizeof(t->why),
+             "%s: asked for bytes %" PRIu64 "-%" PRIu64 ", the server sent %u \"%s\"", what,
+             next_byte(r), last_byte(r), head->status, head->content_range);
+    if (r->wrong_answers++ < WRONG_ANSWERS_MAX)
+        return TRANSFER_AGAIN;
+    LSIO_MARK(http_wrong_answer);
+    return LSIO_E_PROTOCOL;
+}
+
+/* The bytes are those stored, by the rules of the store's kind. */
+static bool encoding_is_fine(const struct http_read *r, const struct http_head *head)
+{
+    switch (r->transfer.store->settings.address.dialect) {
+    case HTTP_DIALECT_S3:
+    case HTTP_DIALECT_AZURE:
+        return true; /* metadata that the writer stored */
+    case HTTP_DIALECT_GCS:
+        return head->encoding == HTTP_ENCODING_IDENTITY ||
+               strcmp(head->content_encoding, head->stored_encoding) == 0;
+    default:
+        return head->encoding == HTTP_ENCODING_IDENTITY;
+    }
+}
+
+static int partial_head(struct http_read *r, const struct http_head *head)
+{
+    uint64_t first = next_byte(r), last = last_byte(r), bytes;
+
+    if (head->multipart || head->range != HTTP_RANGE_BYTES || head->range_first != first ||
+        head->range_last > last || head->range_last < first)
+        return refuse(r, "wrong range", head);
+    bytes = head->range_last - first + 1;
+    if (head->content_length != HTTP_SIZE_UNKNOWN && head->content_length != bytes)
+        return refuse(r, "length and range contradict each other", head);
+    if (is_probe(r) && head->range_total == HTTP_SIZE_UNKNOWN)
+        return refuse(r, "no total size", head);
+    if (r->read->bytes == 0) {
+        r->skip = bytes;
+        return 0;
+    }
+    r->expect = bytes;
+    r->ends = head->range_last < last && head->range_total == head->range_last + 1;
+    return 0;
+}
+
+static int whole_head(struct http_read *r, const struct http_head *head)
+{
+    uint64_t most = r->transfer.store->settings.full_body_bytes_max;
+    uint64_t size = head->content_length, first = next_byte(r), end = last_byte(r) + 1;
+    struct http_validator *version = version_of(r->read->object);
+
+    if (is_probe(r) && size == HTTP_SIZE_UNKNOWN)
+        return refuse(r, "no size", head);
+    if (r->read->bytes == 0)
+        return TRANSFER_DONE;
+    if (first != 0 || size == HTTP_SIZE_UNKNOWN || size > end) {
+        if ((size == HTTP_SIZE_UNKNOWN ? end : size) > most) {
+            snprintf(
+                r->transfer.why, sizeof(r->transfer.why),
+                "the server ignores ranges, and the object is larger than full_body_bytes_max");
+            return LSIO_E_UNSUPPORTED;
+        }
+        LSIO_MARK(http_sliced);
+        version->no_ranges = true;
+    }
+    r->sliced = true;
+    r->skip = first;
+    r->expect = end - first;
+    if (size != HTTP_SIZE_UNKNOWN && size < end) {
+        r->expect = size > first ? size - first : 0;
+        r->skip = size > first ? first : size;
+        r->ends = true;
+    }
+    return 0;
+}
+
+/* The range begins behind the end. */
+static int unsatisfiable_head(struct http_read *r, const struct http_head *head)
+{
+    if (is_probe(r) && head->range_total == HTTP_SIZE_UNKNOWN)
+        return refuse(r, "no size", head);
+    r->ends = true;
+    return 0;
+}
+
+static int read_head(struct http_transfer *transfer, const struct http_head *head)
+{
+    struct http_read *r = read_of(transfer);
+    int status;
+
+    r->skip = r->drained = r->expect = 0;
+    r->sliced = r->ends = false;
+    if (head->status != 416 && !encoding_is_fine(r, head)) {
+        LSIO_MARK(http_encoded_answer);
+        snprintf(transfer->why, sizeof(transfer->why), "the answer is encoded: %s",
+                 head->content_encoding);
+        return LSIO_E_PROTOCOL;
+    }
+    if (head->status != 200 && head->status != 206 && head->status != 416)
+        return refuse(r, "unexpected status", head);
+    if (head->status == 206 && head->range != HTTP_RANGE_BYTES)
+        return refuse(r, "wrong range", head);
+    status = head->status == 416 ? size_check(r->read->object, head->range_total)
+                                 : version_check(r->read->object, head);
+    if (status) {
+        LSIO_MARK(http_version_changed);
+        return status;
+    }
+    if (head->status == 206)
+        return partial_head(r, head);
+    return head->status == 200 ? whole_head(r, head) : unsatisfiable_head(r, head);
+}
+
+/* ------------------------------------------------------------------------------------ bytes -- */
+
+static void *wanted_room(struct http_read *r, uint64_t *bytes)
+{
+    const struct driver_read *read = r->read;
+    uint8_t *to;
+
+    if (read->iov) {
+        const struct iovec *iov = &read->iov[r->iov_at];
+        to = iov->iov_base ? (uint8_t *)iov->iov_base + r->iov_done : NULL;
+        *bytes = iov->iov_len - r->iov_done;
+    } else {
+        to = read->addr + r->got;
+        *bytes = read->bytes - r->got;
+    }
+    if (*bytes > r->expect)
+        *bytes = r->expect;
+    return to;
+}
+
+static void *read_room(struct http_transfer *transfer, uint64_t *bytes)
+{
+    struct http_read *r = read_of(transfer);
+
+    if (r->skip) {
+        *bytes = r->skip;
+        return NULL;
+    }
+    if (r->expect)
+        return wanted_room(r, bytes);
+    /* what nobody asked for: the rest of a slice, the text of an error */
+    if (r->sliced || transfer->owner->base.head.status == 416) {
+        *bytes = DRAIN_BYTES_MAX > r->drained ? DRAIN_BYTES_MAX - r->drained : 0;
+        transfer->enough = true;
+    } else {
+        *bytes = 0;
+    }
+    return NULL;
+}
+
+static void read_got(struct http_transfer *transfer, uint64_t bytes)
+{
+    struct http_read *r = read_of(transfer);
+
+    if (r->skip) {
+        r->skip -= bytes;
+    } else if (r->expect) {
+        r->expect -= bytes;
+        r->got += bytes;
+        r->iov_done += bytes;
+        while (r->read->iov && r->iov_at < r->read->iov_count &&
+               r->iov_done == r->read->iov[r->iov_at].iov_len) {
+            r->iov_at++;
+            r->iov_done = 0;
+        }
+    } else {
+        r->drained += bytes;
+    }
+}
+
+static int read_complete(struct http_transfer *transfer)
+{
+    struct http_read *r = read_of(transfer);
+
+    if (r->got == r->read->bytes)
+        return 0;
+    if (r->expect == 0 && r->ends)
+        return is_probe(r) ? 0 : LSIO_E_TRUNCATED;
+    if (r->expect == 0) /* a part of the range, as a server may: go on */
+        return TRANSFER_AGAIN;
+    /* a body without length that ended early */
+    if (r->sliced)
+        return is_probe(r) ? LSIO_E_PROTOCOL : LSIO_E_TRUNCATED;
+    return r->wrong_answers++ < WRONG_ANSWERS_MAX ? TRANSFER_AGAIN : LSIO_E_PROTOCOL;
+}
+
+static void read_done(struct http_transfer *transfer, int32_t status)
+{
+    struct http_read *r = read_of(transfer);
+    struct http_worker *worker = transfer->worker;
+    struct driver_read *read = r->read;
+
+    if (!status && read->kind == DRIVER_PROBE)
+        http_store_saw_size(transfer->store, atomic_load(&read->object->plan.size));
+    read->status = status;
+    read->bytes_done = r->got;
+    read->code = transfer->code;
+    read->wait = NULL;
+    if (status < 0 && status != -ECANCELED)
+        read->detail = transfer_detail(transfer, status);
+    transfer->next = worker->free_reads;
+    worker->free_reads = transfer;
+    worker->env->complete(worker->env, read);
+}
+
+static const struct http_transfer_ops read_ops = {
+    .prepare = read_prepare,
+    .head = read_head,
+    .room = read_room,
+    .got = read_got,
+    .complete = read_complete,
+    .done = read_done,
+};
+
+/* -------------------------------------------------------------------------- from the engine -- */
+
+static struct http_read *read_get(struct http_worker *worker)
+{
+    struct http_transfer *transfer = worker->free_reads;
+    struct http_read *r;
+
+    if (!transfer)
+        return calloc(1, sizeof(*r));
+    worker->free_reads = transfer->next;
+    r = read_of(transfer);
+    memset(r, 0, sizeof(*r));
+    return r;
+}
+
+void http_read(struct driver_env *env, struct driver_read *read)
+{
+    struct http_store *store = http_store_of(read->object->store);
+    struct http_worker *worker = http_worker_get(store->state, env);
+    struct http_read *r = worker ? read_get(worker) : NULL;
+
+    read->env = env;
+    read->code = 0;
+    read->text = NULL;
+    read->bytes_done = 0;
+    read->wait = r;
+    if (!r) {
+        read->status = -ENOMEM;
+        env->complete(env, read);
+        return;
+    }
+    r->read = read;
+    r->transfer.ops = &read_ops;
+    r->transfer.store = store;
+    r->transfer.worker = worker;
+    transfer_start(&r->transfer);
+}
+
+void http_read_cancel(struct driver_env *env, struct driver_read *read)
+{
+    struct http_read *r = read->wait;
+
+    (void)env;
+    if (r)
+        transfer_cancel(&r->transfer);
+}
+
+void http_reads_free(struct http_worker *worker)
+{
+    while (worker->free_reads) {
+        struct http_transfer *transfer = worker->free_reads;
+        worker->free_reads = transfer->next;
+        free(read_of(transfer));
+    }
+}
+
+/* --------------------------------------------------------------------------------- objects -- */
+
+int http_object_info(struct driver_object *object, struct lsio_object_info *out)
+{
+    const struct http_validator *version = version_of(object);
+
+    if (!version)
+        return -ENOENT;
+    out->size =
+        version->size != HTTP_SIZE_UNKNOWN ? version->size : atomic_load(&object->plan.size);
+    out->mtime_ns = version->has_modified ? version->modified_s * 1000000000 : 0;
+    if (version->etag[0])
+        snprintf(out->etag, sizeof(out->etag), "%s", version->etag);
+    else if (version->generation)
+        snprintf(out->etag, sizeof(out->etag), "%" PRIu64, version->generation);
+    else
+        out->etag[0] = '\0';
+    return 0;
+}
+
+void http_object_finish(struct driver_object *object)
+{
+    free(atomic_exchange(&object->handle, NULL));
+}

@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Design: a store of the HTTP family is what its URL, options and environment say, read once when
+ * it is opened; nothing is asked of the server then, so opening cannot wait or fail for the
+ * network's sake. From then on it is frozen; what is learned later is the host's (host.h).
+ *
+ * Threads: open and close on the application's; the rest on any.
+ */
+#define _GNU_SOURCE
+#include "driver/http/http.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "driver/http/list.h"
+#include "driver/http/read.h"
+#include "driver/http/redact.h"
+#include "driver/options.h"
+
+#define URL_BYTES_MAX     2048u
+#define PROBE_BYTES_FIRST (UINT64_C(1) << 20)
+#define PROBE_BYTES_LEAST (UINT64_C(64) << 10)
+
+/* ------------------------------------------------------------------------------------ open -- */
+
+static const char *environment_get(void *data, const char *name)
+{
+    (void)data;
+    return getenv(name);
+}
+
+static int url_keep(struct http_store *store, const char *url)
+{
+    char text[URL_BYTES_MAX];
+
+    http_redact(text, sizeof(text), url, NULL);
+    store->base.url = strdup(text);
+    return store->base.url ? 0 : -ENOMEM;
+}
+
+static int profile_choose(struct http_store *store, const struct driver_open *open)
+{
+    bool plain = store->settings.address.dialect == HTTP_DIALECT_HTTP;
+    struct plan_profile *profile = &store->base.profile;
+    int status = plan_profile_builtin(plain ? "http" : "cloud", profile);
+
+    if (status)
+        return status;
+    snprintf(profile->reason, sizeof(profile->reason), "%s",
+             plain ? "an HTTP server" : "a bucket of an object store");
+    return driver_options_apply(open, profile, http_option_taken, store);
+}
+
+static int host_find(struct http_store *store)
+{
+    const struct http_settings *settings = &store->settings;
+    const struct http_address *address = &settings->address;
+    uint64_t ceiling =
+        settings->concurrency_max ? settings->concurrency_max : store->base.profile.inflight_max;
+    char name[1024];
+    int length = snprintf(name, sizeof(name), "%s://%s/%s", http_address_scheme(address),
+                          address->host, address->bucket);
+
+    if (length < 0 || (size_t)length >= sizeof(name))
+        return LSIO_E_LIMIT;
+    return http_hosts_get(&store->state->hosts, name, (uint32_t)settings->concurrency_start,
+                          (uint32_t)ceiling, &store->host);
+}
+
+static int credentials_make(struct http_store *store)
+{
+    static const enum credential_store kinds[] = {[HTTP_DIALECT_S3] = CREDENTIAL_S3,
+                                                  [HTTP_DIALECT_GCS] = CREDENTIAL_GCS,
+                                                  [HTTP_DIALECT_AZURE] = CREDENTIAL_AZURE};
+    struct credential_world world;
+    struct credential_cache_config config = {.store = kinds[store->settings.address.dialect],
+                                             .settings = &store->settings.credential,
+                                             .world = &world,
+                                             .memory = &store->state->memory,
+                                             .helper = store->state->helper};
+
+    if (store->settings.address.dialect == HTTP_DIALECT_HTTP ||
+        store->settings.address.signed_query)
+        return 0;
+    store->fetch_client = (struct fetch_client){.ca_file = store->settings.ca_file,
+                                                .ca_directory = store->settings.ca_path,
+                                                .proxy = store->settings.proxy_url,
+                                                .insecure = store->settings.insecure};
+    credential_world_init(&world, &store->fetch_client);
+    return credential_cache_create(&config, &store->credentials);
+}
+
+static void target_make(struct http_store *store)
+{
+    const struct http_settings *settings = &store->settings;
+
+    store->target = (struct transport_target){
+        .proxy_url = settings->proxy_url,
+        .proxy_excludes = settings->proxy_excludes,
+        .ca_file = settings->ca_file,
+        .ca_path = settings->ca_path,
+        .resolve = settings->resolve,
+        .user_agent = settings->user_agent ? settings->user_agent : "lsio",
+        .connect_timeout_ms = (uint32_t)settings->connect_timeout_ms,
+        .connections_max = (uint32_t)settings->connections_max,
+        .insecure = settings->insecure,
+        .http2 = settings->http2_only,
+    };
+}
+
+static void http_store_close(struct lsio_store *base, bool forked)
+{
+    struct http_store *store = http_store_of(base);
+
+    if (!store)
+        return;
+    credential_cache_destroy(store->credentials, forked);
+    http_settings_finish(&store->settings);
+    free(store->base.url);
+    free(store);
+}
+
+static int http_store_open(const struct driver_open *open, struct lsio_store **out)
+{
+    struct http_store *store = calloc(1, sizeof(*store));
+    struct http_settings_input input = {.url = open->url,
+                                        .options = open->options,
+                                        .option_count = open->option_count,
+                                        .environment = environment_get,
+                                        .why = open->why,
+                                        .why_bytes = open->why_bytes};
+    int status;
+
+    if (!store)
+        return -ENOMEM;
+    store->base.driver = open->driver;
+    store->base.context = open->context;
+    store->state = open->state;
+    store->env = open->env;
+    atomic_init(&store->probe_bytes, PROBE_BYTES_FIRST);
+    status = http_settings_read(&store->settings, &input);
+    if (status) {
+        free(store);
+        return status;
+    }
+    status = url_keep(store, open->url);
+    if (!status)
+        status = profile_choose(store, open);
+    if (!status)
+        status = host_find(store);
+    if (!status)
+        status = credentials_make(store);
+    if (status) {
+        http_store_close(&store->base, false);
+        return status;
+    }
+    target_make(store);
+    *out = &store->base;
+    return 0;
+}
+
+/* ---------------------------------------------------------------------------------- probes -- */
+
+/* Objects of a store are often of like size: ask for as much as the last ones had. */
+void http_store_saw_size(struct http_store *store, uint64_t size)
+{
+    uint64_t bytes = PROBE_BYTES_LEAST;
+    uint64_t most = store->base.profile.split_bytes;
+
+    if (most && size > most)
+        size = PROBE_BYTES_LEAST; /* read in parts: the probe is only for the size */
+    while (bytes < size)
+        bytes *= 2;
+    atomic_store_explicit(&store->probe_bytes, bytes, memory_order_relaxed);
+}
+
+static uint64_t http_probe_bytes(const struct lsio_store *base)
+{
+    return atomic_load_explicit(&http_store_of(base)->probe_bytes, memory_order_relaxed);
+}
+
+/* ----------------------------------------------------------------------------------- table -- */
+
+static int http_curl_state_create(struct lsio_context *context, const struct loop_os *os,
+                                  uint32_t worker_count, void **out)
+{
+    struct http_state *state;
+    int status = http_state_create(&transport_curl, worker_count, &state);
+
+    (void)context;
+    (void)os;
+    if (!status)
+        *out = state;
+    return status;
+}
+
+static void http_driver_state_destroy(void *state, bool forked)
+{
+    http_state_destroy(state, forked);
+}
+
+static int http_driver_check_key(const struct lsio_store *store, const char *key)
+{
+    return http_key_check(&http_store_of(store)->settings.address, key);
+}
+
+static const char *const http_schemes[] = {"http", "https", "s3",  "s3a",  "gs",    "gcs",
+                                           "az",   "azure", "adl", "abfs", "abfss", NULL};
+
+const struct driver_ops driver_http = {
+    .name = "http",
+    .schemes = http_schemes,
+    .state_create = http_curl_state_create,
+    .state_destroy = http_driver_state_destroy,
+    .worker_leave = http_worker_leave,
+    .store_open = http_store_open,
+    .store_close = http_store_close,
+    .read = http_read,
+    .probe_bytes = http_probe_bytes,
+    .cancel = http_read_cancel,
+    .check_key = http_driver_check_key,
+    .finish_object = http_object_finish,
+    .object_info = http_object_info,
+    .list = http_list,
+};

@@ -1,0 +1,36 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+#
+# tests/servers/run.sh BUILD_DIR [CTEST_OPTION...]
+#
+# Installs and starts all servers, uploads the test data, runs the tests of BUILD_DIR that are labelled
+# "servers", and stops the servers. Everything goes to build/servers of the source tree. A server that
+# does not start, a test that fails and a test that is skipped are failures, and so is no test at all.
+set -euo pipefail
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+[ $# -ge 1 ] || { echo "usage: tests/servers/run.sh BUILD_DIR [CTEST_OPTION...]" >&2; exit 2; }
+build=$1
+shift
+source "$here/servers.sh"
+
+directory=${LSIO_SERVERS_DIRECTORY:-$here/../../build/servers}
+servers_begin "$directory"
+trap servers_stop EXIT
+for server in nginx versitygw moto azurite fake_gcs; do
+    "start_$server"
+done
+servers_upload
+
+while IFS='=' read -r variable value; do
+    export "$variable=$value"
+done <"$servers_dir/env"
+log=$servers_dir/run/ctest.log
+status=0
+ctest --test-dir "$build" --output-on-failure --no-tests=error -L '^servers$' "$@" 2>&1 |
+    tee "$log" || status=1
+if grep -qE '\*\*\*Skipped|\(Skipped\)' "$log"; then
+    echo "a test was skipped though all servers run" >&2
+    status=1
+fi
+exit $status

@@ -1,0 +1,251 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Puts the test data into the servers that servers.sh has started, through clients that are not ours.
+
+    upload.py DIRECTORY
+
+DIRECTORY/env says which servers there are; what it adds (keys of a user made here) it appends there.
+For each, DIRECTORY/manifest.NAME gets a line per object:
+
+    ID SIZE SHA256 KEY
+
+KEY is percent-encoded, but for unreserved characters and '/'. An object's bytes are the fault server's
+pattern of its ID (tests/support/server/fault_server.h), so that a test can check any range. Objects
+that a server refuses are not in its manifest; they are named on the output with the server's reason.
+Every object is read back and compared before it is entered. Servers that check signatures must refuse
+a wrong one.
+"""
+
+import array
+import hashlib
+import os
+import sys
+import urllib.error
+import urllib.parse
+import urllib.request
+
+OBJECTS = 200
+PATTERN_STEP = 0x9E3779B97F4A7C15
+WORD = (1 << 64) - 1
+
+# Keys that clients tend to normalise, decode twice, encode too little or cut.
+ODD_KEYS = [
+    "a//b", "/leading", "trailing/", "./x", "x/./y", "x/../y", "..", ".hidden",
+    "+=%/\u00e9~ ", "plus+plus", "a b", " leading space", "percent%20escape", "percent%", "100%25",
+    "query?x=1&y=2", "hash#frag", "semi;colon:at@comma,", "quote'\"back\\slash", "<xml>&amp;",
+    "(paren)*star!dollar$", "brackets[0]{1}", "pipe|caret^tick`", "tab\tin", "line\nfeed",
+    "\u65e5\u672c\u8a9e/\u30ad\u30fc", "emoji \U0001f600", "e\u0301 decomposed", "~tilde/~",
+    "long/" + "/".join(["n" * 199] * 5)[:1019], "s" * 250, "zarr.json", "c/0/0/0", ".zarray", "0.0.0",
+]
+
+
+def pattern(identity, size):
+    """server_pattern(identity, 0, size)"""
+    word = (identity << 44) * PATTERN_STEP & WORD
+    words = array.array("Q", bytes(8 * ((size + 7) // 8)))
+    for i in range(len(words)):
+        words[i] = word
+        word = word + PATTERN_STEP & WORD
+    if sys.byteorder == "big":
+        words.byteswap()
+    return words.tobytes()[:size]
+
+
+def objects():
+    """(id, key, bytes) of all: the odd keys, then ordinary ones of many sizes."""
+    sizes = [0, 1, 7, 4095, 4096, 4097, 65536, 100000, 131072, 1 << 20]
+    keys = ODD_KEYS + ["plain/%03d" % i for i in range(len(ODD_KEYS), OBJECTS)]
+    for i, key in enumerate(keys, 1):
+        size = sizes[i % len(sizes)] if i > len(ODD_KEYS) else 1000 + i
+        if i == OBJECTS:
+            size = (8 << 20) + 5
+        yield i, key, pattern(i, size)
+
+
+def fetch(method, url, body=None, headers=None):
+    request = urllib.request.Request(url, data=body, method=method, headers=headers or {})
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        return answer.read()
+
+
+# ---------------------------------------------------------------------------- one for each server --
+
+class Nginx:
+    """Files below its root, so only keys that are paths of files."""
+
+    def __init__(self, env):
+        self.root, self.url = env["LSIO_SERVERS_NGINX_ROOT"], env["LSIO_SERVERS_NGINX_HTTP"]
+
+    def put(self, key, data):
+        parts = key.split("/")
+        if not all(0 < len(part.encode()) <= 255 and part not in (".", "..") for part in parts):
+            raise ValueError("is no path of a file")
+        path = os.path.join(self.root, *parts)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "wb") as file:
+            file.write(data)
+
+    def get(self, key):
+        return fetch("GET", self.url + "/" + urllib.parse.quote(key, safe="/"))
+
+
+def s3_client(endpoint, region, access_key, secret_key, attempts=1):
+    import boto3
+    import botocore.config
+    return boto3.client(
+        "s3", endpoint_url=endpoint, region_name=region, aws_access_key_id=access_key,
+        aws_secret_access_key=secret_key,
+        config=botocore.config.Config(s3={"addressing_style": "path"},
+                                      retries={"total_max_attempts": attempts}))
+
+
+class S3:
+    """By boto3."""
+
+    def __init__(self, endpoint, region, access_key, secret_key, bucket):
+        import botocore.exceptions
+        self.bucket = bucket
+        self.client = s3_client(endpoint, region, access_key, secret_key)
+        self.client.create_bucket(Bucket=bucket)
+        try:
+            s3_client(endpoint, region, access_key, "wrong").list_objects_v2(Bucket=bucket)
+        except botocore.exceptions.ClientError as error:
+            if error.response["Error"]["Code"] == "SignatureDoesNotMatch":
+                return
+            raise
+        raise RuntimeError("a wrong signature is accepted")
+
+    def put(self, key, data):
+        self.client.put_object(Bucket=self.bucket, Key=key, Body=data)
+
+    def get(self, key):
+        return self.client.get_object(Bucket=self.bucket, Key=key)["Body"].read()
+
+
+def versitygw(env, _):
+    name = "LSIO_SERVERS_VERSITYGW_"
+    return S3(env[name + "ENDPOINT"], env[name + "REGION"], env[name + "ACCESS_KEY"],
+              env[name + "SECRET_KEY"], env[name + "BUCKET"])
+
+
+def moto(env, add):
+    """The first four actions need no signature: a user, what it may do, its keys, a role."""
+    import boto3
+    endpoint, region = env["LSIO_SERVERS_MOTO_ENDPOINT"], env["LSIO_SERVERS_MOTO_REGION"]
+    iam = boto3.client("iam", endpoint_url=endpoint, region_name=region, aws_access_key_id="none",
+                       aws_secret_access_key="none")
+    everything = '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}'
+    iam.create_user(UserName="lsio")
+    iam.put_user_policy(UserName="lsio", PolicyName="everything", PolicyDocument=everything)
+    key = iam.create_access_key(UserName="lsio")["AccessKey"]
+    role = iam.create_role(RoleName="lsio", AssumeRolePolicyDocument=everything)["Role"]["Arn"]
+    add("LSIO_SERVERS_MOTO_ACCESS_KEY", key["AccessKeyId"])
+    add("LSIO_SERVERS_MOTO_SECRET_KEY", key["SecretAccessKey"])
+    add("LSIO_SERVERS_MOTO_ROLE", role)
+    return S3(endpoint, region, key["AccessKeyId"], key["SecretAccessKey"],
+              env["LSIO_SERVERS_MOTO_BUCKET"])
+
+
+class Azurite:
+    """By azure-storage-blob."""
+
+    def __init__(self, env, _):
+        from azure.core.exceptions import HttpResponseError
+        from azure.storage.blob import BlobServiceClient
+        name = "LSIO_SERVERS_AZURITE_"
+        service = BlobServiceClient(env[name + "ENDPOINT"], credential=env[name + "KEY"])
+        self.container = service.create_container(env[name + "CONTAINER"])
+        try:
+            list(BlobServiceClient(env[name + "ENDPOINT"], credential="d3Jvbmc=").list_containers())
+        except HttpResponseError as error:
+            if error.error_code == "AuthorizationFailure":
+                return
+            raise
+        raise RuntimeError("a wrong signature is accepted")
+
+    def put(self, key, data):
+        self.container.upload_blob(key, data)
+
+    def get(self, key):
+        return self.container.download_blob(key).readall()
+
+
+class FakeGcs:
+    """By the JSON API."""
+
+    def __init__(self, env, _):
+        self.url, self.bucket = env["LSIO_SERVERS_FAKE_GCS_ENDPOINT"], env["LSIO_SERVERS_FAKE_GCS_BUCKET"]
+        fetch("POST", self.url + "/storage/v1/b?project=lsio", b'{"name": "%s"}' % self.bucket.encode(),
+              {"Content-Type": "application/json"})
+
+    def put(self, key, data):
+        fetch("POST", "%s/upload/storage/v1/b/%s/o?uploadType=media&name=%s"
+              % (self.url, self.bucket, urllib.parse.quote(key, safe="")), data,
+              {"Content-Type": "application/octet-stream"})
+
+    def get(self, key):
+        return fetch("GET", "%s/storage/v1/b/%s/o/%s?alt=media"
+                     % (self.url, self.bucket, urllib.parse.quote(key, safe="")))
+
+
+SERVERS = [
+    ("nginx", "LSIO_SERVERS_NGINX_HTTP", lambda env, _: Nginx(env)),
+    ("versitygw", "LSIO_SERVERS_VERSITYGW_ENDPOINT", versitygw),
+    ("moto", "LSIO_SERVERS_MOTO_ENDPOINT", moto),
+    ("azurite", "LSIO_SERVERS_AZURITE_ENDPOINT", Azurite),
+    ("fake-gcs", "LSIO_SERVERS_FAKE_GCS_ENDPOINT", FakeGcs),
+]
+
+# ------------------------------------------------------------------------------------------- whole --
+
+
+def attempt(action, refused, key):
+    """Its result; None if it failed, which is noted."""
+    try:
+        return action()
+    except Exception as error:  # whatever each client throws: the server does not take the key
+        refused[key] = " ".join(str(error).split()) or type(error).__name__
+        return None
+
+
+def upload(directory, name, store, things):
+    """All are written before any is read, so that a key that overwrites another's object is found."""
+    refused, count = {}, 0
+    for _, key, data in things:
+        attempt(lambda: store.put(key, data), refused, key)
+    with open(os.path.join(directory, "manifest." + name), "w", encoding="ascii") as manifest:
+        for identity, key, data in things:
+            if key in refused:
+                continue
+            if attempt(lambda: store.get(key), refused, key) != data:
+                refused.setdefault(key, "is not read back as it was")
+                continue
+            count += 1
+            manifest.write("%d %d %s %s\n" % (identity, len(data), hashlib.sha256(data).hexdigest(),
+                                              urllib.parse.quote(key, safe="/~")))
+    print("== %s: %d objects" % (name, count))
+    for key, reason in refused.items():
+        print("   not %r: %s" % (key if len(key) < 60 else key[:57] + "...", reason[:120]))
+    return count >= OBJECTS - len(ODD_KEYS)
+
+
+def main():
+    directory = sys.argv[1]
+    path = os.path.join(directory, "env")
+    with open(path, encoding="utf-8") as file:
+        env = dict(line.rstrip("\n").split("=", 1) for line in file)
+    things = list(objects())
+    good = True
+    with open(path, "a", encoding="utf-8") as file:
+        def add(variable, value):
+            file.write("%s=%s\n" % (variable, value))
+        for name, variable, make in SERVERS:
+            if variable in env:
+                good = upload(directory, name, make(env, add), things) and good
+                add("LSIO_SERVERS_%s_MANIFEST" % name.upper().replace("-", "_"),
+                    os.path.join(directory, "manifest." + name))
+    return 0 if good else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
