@@ -175,6 +175,19 @@ int lsio_store_close(struct lsio_store *store)
     return 0;
 }
 
+int lsio_store_credentials(struct lsio_store *store, lsio_credential_fn *ask, void *data)
+{
+    int error = store && ask ? check_alive(store->context) : -EINVAL;
+
+    if (error)
+        return error;
+    if (!store->driver->set_credentials)
+        return -EOPNOTSUPP;
+    if (atomic_load(&store->users))
+        return -EBUSY;
+    return store->driver->set_credentials(store, ask, data);
+}
+
 int lsio_memory_put(struct lsio_store *store, const char *key, const void *bytes, uint64_t length)
 {
     int error = store ? check_alive(store->context) : -EINVAL;

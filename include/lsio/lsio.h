@@ -197,6 +197,28 @@ LSIO_API int lsio_memory_put(struct lsio_store *store, const char *key, const vo
 /* Removes an object from a memory:// store; -ENOENT if there is none. Threads: any. */
 LSIO_API int lsio_memory_remove(struct lsio_store *store, const char *key);
 
+/* Credentials as an application's function gives them. The strings are the application's, and are
+ * copied when the function returns. */
+struct lsio_credential {
+    size_t struct_bytes;
+    const char *id;     /* access key id, or Azure account name; else NULL */
+    const char *secret; /* secret key or account key; NULL with an access token */
+    const char *token;  /* session token; without id and secret an access token, or for Azure a shared
+                           access signature */
+    uint64_t expires_unix_s; /* 0: never; else the function is asked again in time */
+    char error[128];         /* on failure: a sentence for messages, without secrets */
+};
+/* Fills in *out, which is zero but for struct_bytes: 0, or a negative status if there are none now.
+ * May block for seconds. Threads: one of the context's own, one call at a time. */
+typedef int lsio_credential_fn(void *data, struct lsio_credential *out);
+/*
+ * Makes a store on a bucket, or on a plain HTTP server (an access token), ask `ask` for its
+ * credentials, whatever options and environment say. `data` is borrowed until the store is closed.
+ * -EBUSY while a batch uses the store, -EOPNOTSUPP for stores that take none. Threads: any; no other
+ * call on the store may run.
+ */
+LSIO_API int lsio_store_credentials(struct lsio_store *store, lsio_credential_fn *ask, void *data);
+
 /* ---------------------------------------------------------------------- objects and chunks -- */
 
 #define LSIO_SIZE_UNKNOWN UINT64_MAX

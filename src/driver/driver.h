@@ -108,7 +108,8 @@ struct driver_read {
     uint64_t offset;
     uint64_t bytes;          /* exactly these: fewer is LSIO_E_TRUNCATED */
     uint8_t *addr;           /* where they go; NULL with iov */
-    const struct iovec *iov; /* borrowed; may be changed by the driver to continue a short read */
+    const struct iovec *iov; /* borrowed; may be changed by the driver to continue a short read. A
+                                NULL base, with profiles that say `discards`: bytes not wanted */
     uint32_t iov_count;
     int16_t buffer;          /* registered buffer that holds addr, or -1 */
     uint8_t kind;            /* enum driver_read_kind */
@@ -192,6 +193,8 @@ struct driver_ops {
                 void *data);
     int (*put)(struct lsio_store *store, const char *key, const void *bytes, uint64_t length);
     int (*remove)(struct lsio_store *store, const char *key);
+    /* Asks `ask` for credentials from now on; no batch uses the store. NULL: it takes none. */
+    int (*set_credentials)(struct lsio_store *store, lsio_credential_fn *ask, void *data);
 };
 
 #endif

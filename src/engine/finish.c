@@ -80,8 +80,11 @@ static bool allocated_keep(struct segment *segment, uint64_t chunk, void *data)
 /* Remembers that nothing was delivered of the chunk. */
 static void ended_keep(struct segment *segment, uint64_t chunk)
 {
-    bool *table = segment->view.results ? NULL : table_get(&segment->ended, segment, sizeof(*table));
+    bool *table;
 
+    if (segment->view.results)
+        return;
+    table = table_get(&segment->ended, segment, sizeof(*table));
     if (table)
         table[chunk] = true;
 }

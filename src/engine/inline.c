@@ -42,9 +42,9 @@ static bool request_is_tiny(const struct lsio_context *context, const struct lsi
         if (!chunk_is_simple(view, chunk) ||
             request_object(view, chunk->object)->store->context != context)
             return false;
-        bytes += chunk->length;
-        if (bytes > context->hot_window_bytes)
+        if (chunk->length > context->hot_window_bytes - bytes) /* their sum may not fit 64 bits */
             return false;
+        bytes += chunk->length;
         if (chain || !chunk->dst)
             *buffered = true;
         else if (chunk->length > chunk->dst_bytes)

@@ -399,16 +399,17 @@ const struct lsio_chunk *operation_member(const struct operation *operation, uin
     return chunk;
 }
 
-/* Fills iov with the members' destinations and the junk between them. */
+/* Fills iov with the members' destinations and what is between them: junk, or nothing. */
 static void vector_build(struct worker *worker, struct operation *operation)
 {
+    void *between = operation->read.object->plan.profile->discards ? NULL : worker->junk;
     uint64_t index, offset, length, at = 0;
     uint32_t used = 0;
 
     for (uint32_t i = 0; i < operation->plan->count; i++) {
         const struct lsio_chunk *chunk = operation_member(operation, i, &index, &offset, &length);
         if (i && offset != at)
-            operation->iov[used++] = (struct iovec){worker->junk, offset - at};
+            operation->iov[used++] = (struct iovec){between, offset - at};
         operation->iov[used++] = (struct iovec){chunk->dst, length};
         at = offset + length;
     }

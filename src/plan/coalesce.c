@@ -91,7 +91,7 @@ static inline bool group_take(struct group *group, const struct piece_limits *li
     }
     if (vector && (gap > limits->gap_vector || span > limits->vector_bytes_max ||
                    group->count == PLAN_VECTOR_MAX)) {
-        if (!limits->copies) {
+        if (!limits->copies || limits->long_vectors) {
             return false;
         }
         vector = false;

@@ -74,6 +74,7 @@ struct piece_limits {
     uint64_t read_bytes_max; /* longer ones are split */
     uint64_t waste_max;
     bool copies; /* chunks with a dst may be joined through a buffer */
+    bool long_vectors; /* what a vector cannot hold begins another one, rather than a buffer */
 };
 
 struct viewer {
@@ -118,9 +119,11 @@ static inline const struct plan_object *input_object(const struct plan_input *in
 static inline void limits_derive(struct piece_limits *limits, const struct plan_profile *profile,
                                  const struct plan_input *input)
 {
-    uint64_t junk = min_u64(profile->gap_bytes, PLAN_JUNK_BYTES);
+    uint64_t junk = profile->discards ? profile->gap_bytes
+                                      : min_u64(profile->gap_bytes, PLAN_JUNK_BYTES);
 
     limits->copies = profile->gap_bytes > PLAN_COPY_GAP;
+    limits->long_vectors = profile->discards;
     limits->gap_buffer = profile->gap_bytes;
     limits->gap_direct = limits->copies ? profile->gap_bytes : junk;
     limits->gap_vector = junk;

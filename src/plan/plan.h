@@ -38,6 +38,7 @@ struct plan_profile {
     uint32_t waste_max;               /* percent of a joined read that may be unwanted, 0 .. 100 */
     uint32_t direct;                  /* enum plan_direct */
     bool physical_order; /* sort by where the bytes lie on the medium (disks that seek) */
+    bool discards;       /* the driver can skip bytes: vectored reads may have any gap */
     bool remote;         /* across a network: no read is there at once, and each waits by itself */
     uint32_t tuned;      /* enum plan_tuned: fields that plan_profile_tune() derives from others */
 };
@@ -87,14 +88,15 @@ enum plan_kind {
     PLAN_NONE = 0,   /* no I/O: empty, or its range is wrong (plan_chunk_range says how) */
     PLAN_READ = 1,   /* one chunk, one read */
     PLAN_VECTOR = 2, /* several chunks, ascending, each read straight into its dst; gaps between
-                        them are at most PLAN_JUNK_BYTES and go to a junk page */
+                        them are at most PLAN_JUNK_BYTES and go to a junk page, or, where the
+                        profile discards, are skipped */
     PLAN_JOIN = 3, /* several chunks, one read of span_bytes into one buffer; members may overlap */
     PLAN_SPLIT = 4, /* one chunk, `parts` reads of split_bytes (the last shorter) */
     PLAN_PROBE = 5  /* chunks of one object that need its size: find it, then plan_resume() */
 };
 
 #define PLAN_JUNK_BYTES 4096u
-#define PLAN_VECTOR_MAX 64u /* members of a PLAN_VECTOR */
+#define PLAN_VECTOR_MAX 256u /* members of a PLAN_VECTOR */
 
 /* 16 bytes. Members are the positions [first, first + count) of the slab's order; all of one
  * object, by ascending offset. */

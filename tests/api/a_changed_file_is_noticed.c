@@ -3,6 +3,8 @@
  * A file that changes between a batch's first look and its last read is LSIO_E_CHANGED for all of
  * its chunks that had succeeded, counted once; other files are not touched, and with
  * change_check=off nobody looks.
+ *
+ * LSIO_ROWS: L6 L7
  */
 #include "api_fixture.h"
 

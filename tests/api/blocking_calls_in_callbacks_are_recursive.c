@@ -2,6 +2,8 @@
 /*
  * Each call that may block returns LSIO_E_RECURSIVE from stages, on_chunk and on_done, without
  * effect - also in a stage that the calling thread runs itself.
+ *
+ * LSIO_ROWS: L20
  */
 #include "api_fixture.h"
 

@@ -3,6 +3,8 @@
  * memory_bytes_max bounds what is reserved at any time, however much is asked for at once; a chunk
  * that can never fit is LSIO_E_BUDGET and spares its neighbours; several batches that want all of
  * it come to an end.
+ *
+ * LSIO_ROWS: L21
  */
 #include "api_fixture.h"
 

@@ -3,6 +3,8 @@
  * lsio_batch_cancel(): each chunk still completes exactly once, with -ECANCELED or with its real
  * result and bytes. Before anything has begun, at any moment during the batch, from callbacks,
  * after the end; splits too.
+ *
+ * LSIO_ROWS: L22
  */
 #include "api_fixture.h"
 

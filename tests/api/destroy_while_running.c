@@ -3,6 +3,8 @@
  * Destroying a batch, or the whole context with batches, stores and chains, while it runs: each
  * chunk is still reported once, on_done runs, and afterwards nothing writes to the caller's memory
  * any more.
+ *
+ * LSIO_ROWS: L23
  */
 #include "api_fixture.h"
 

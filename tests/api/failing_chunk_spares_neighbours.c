@@ -3,6 +3,8 @@
  * A chunk that fails - absent object, range beyond the end, object index that is none, destination
  * too small, key that cannot be - fails alone: every other chunk has exactly its bytes and nothing
  * beside its destination is written. With plain reads and with joins in all profiles.
+ *
+ * LSIO_ROWS: L4 L8
  */
 #include "api_fixture.h"
 

@@ -3,6 +3,8 @@
  * In a forked child every call on the inherited context is LSIO_E_FORKED, destroying it frees its
  * memory and descriptors, and a new context works; the parent, before, during and after a batch,
  * notices nothing.
+ *
+ * LSIO_ROWS: L17
  */
 #define _GNU_SOURCE
 #include "api_fixture.h"

@@ -3,6 +3,8 @@
  * Which loop runs: the one named in the config, else the one LSIO_LOOP names, else the default,
  * which falls back where the kernel refuses it and says why. A loop that is named and cannot run,
  * or is none, is -ENOSYS. Whichever runs, and with every gate forced off, the results are the same.
+ *
+ * LSIO_ROWS: L12
  */
 #define _GNU_SOURCE
 #include "api_fixture.h"

@@ -2,6 +2,8 @@
 /*
  * With MISSING_OK absence - of a file, of a folder on the way - is a flag in the result and no
  * failure; every other failure stays one, and what is not a regular file is unsupported, at once.
+ *
+ * LSIO_ROWS: L8 L9
  */
 #define _GNU_SOURCE
 #include "api_fixture.h"

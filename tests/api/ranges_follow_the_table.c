@@ -2,6 +2,8 @@
 /*
  * Every form of range means the same on every store, with known and unknown size, in a batch and
  * alone, into dst and into allocated memory: what the oracle reads with pread().
+ *
+ * LSIO_ROWS: L4 L26
  */
 #include "api_fixture.h"
 

@@ -2,6 +2,8 @@
 /*
  * Signals are delivered to the application's threads only: under a storm of them no handler runs on
  * a thread of LSIO, no read fails or is cut short, and the caller's signal mask is as it was.
+ *
+ * LSIO_ROWS: L18
  */
 #define _GNU_SOURCE
 #include "api_fixture.h"

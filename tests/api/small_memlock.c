@@ -2,6 +2,8 @@
 /*
  * Where the kernel lets no more memory be registered - other contexts of the user hold it - a
  * context works all the same: reads of every size come to their end and have their bytes.
+ *
+ * LSIO_ROWS: L13
  */
 #define _GNU_SOURCE
 #include "api_fixture.h"

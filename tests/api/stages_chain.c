@@ -4,6 +4,8 @@
  * writes into dst; with neither dst nor ALLOC the chain has consumed the bytes; init and finish run
  * once per worker that ran, destroy once; a status of LSIO stands, any other code is
  * LSIO_E_CALLBACK with the code.
+ *
+ * LSIO_ROWS: L19
  */
 #include "api_fixture.h"
 

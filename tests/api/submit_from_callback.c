@@ -2,6 +2,8 @@
 /*
  * Stages, on_chunk and on_done may submit and cancel batches, also of another context; a chain of
  * batches, each submitted by the one before, comes to its end.
+ *
+ * LSIO_ROWS: L20
  */
 #include "api_fixture.h"
 

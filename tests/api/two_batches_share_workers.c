@@ -2,6 +2,8 @@
 /*
  * Batches run side by side: a short one submitted after a long one ends long before it, and a stage
  * that blocks holds up only its worker.
+ *
+ * LSIO_ROWS: L21
  */
 #include "api_fixture.h"
 

@@ -4,6 +4,8 @@
  *
  * A case is a driver in one of its ways of working (local: descriptors held, counted, O_DIRECT) on
  * one loop. Each test runs for each case.
+ *
+ * LSIO_ROWS: L4 L6 L8
  */
 #define _GNU_SOURCE
 
@@ -298,6 +300,32 @@ static void vectors(void **state)
         for (unsigned i = 0; i < 20; i++)
             rig_check(f->memory + i * 50000, part, 2, 1234 + i * part);
     }
+    f->driver->finish_object(&object);
+}
+
+/* Where gaps may be skipped, a vector says so with memory that is none. */
+static void gaps_are_skipped(void **state)
+{
+    struct fixture *f = *state;
+    struct driver_object object;
+    struct iovec iov[19];
+    struct rig_read read;
+
+    if (!f->store->profile.discards)
+        skip();
+    put(f, "x", 1000000, 2);
+    rig_object_init(&object, f->store, "x");
+    for (unsigned i = 0; i < 19; i++)
+        iov[i] = (struct iovec){i % 2 ? NULL : f->memory + i * 40000, 20000 + i};
+    rig_read_init(&read, &object, 5, 19 * 20000 + 9 * 19, NULL);
+    read.read.iov = iov;
+    read.read.iov_count = 19;
+    rig_begin(f->rig, &read);
+    rig_wait(&read);
+    assert_int_equal(read.read.status, 0);
+    for (unsigned i = 0, at = 5; i < 19; at += 20000 + i, i++)
+        if (i % 2 == 0)
+            rig_check(f->memory + i * 40000, 20000 + i, 2, at);
     f->driver->finish_object(&object);
 }
 
@@ -750,6 +778,7 @@ int main(void)
         TEST(exact_ranges),
         TEST(results_are_filled_in),
         TEST(vectors),
+        TEST(gaps_are_skipped),
         TEST(padded_buffers),
         TEST(absent),
         TEST(truncated),

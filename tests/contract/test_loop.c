@@ -3,6 +3,8 @@
  * test_loop.c - the contract of loop.h, for every loop: reads, queues, waiting and waking.
  * (test_loop_files.c: open, close, whole files, tables; test_loop_cancel.c: cancel, fork, stress.)
  * LSIO_TEST_LOOP=name runs one variant alone.
+ *
+ * LSIO_ROWS: L10 L11
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE

@@ -2,6 +2,8 @@
 /*
  * test_loop_cancel.c - the contract of loop.h, for every loop: cancel, fork, refusal, and
  * everything at once. Pipes stand for reads that never end by themselves.
+ *
+ * LSIO_ROWS: L22
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE

@@ -4,6 +4,8 @@
  * no memory, submissions cut short, completions to be retried. The functions of liburing that
  * matter are defined here, so the loop calls them; the real ones come next in the dynamic linker's
  * order.
+ *
+ * LSIO_ROWS: L2 L11 L15
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE

@@ -11,6 +11,8 @@
  * batch's callback" is to do; the other has the victim.
  *
  * LSIO_TEST_LINK: -Wl,@$<TARGET_PROPERTY:SOURCE_DIR>/fault/wrap_alloc.txt
+ *
+ * LSIO_ROWS: L22 L23
  */
 #include <sched.h>
 
@@ -19,9 +21,8 @@
 #include "fault_inject.h"
 #include "fault_mix.h"
 
-#define CHUNKS 24u
-#define BYTES                                                                                      \
-    (160 * KIB) /* more than a quarter of an arena: what does not fit one takes the pool */
+#define CHUNKS       24u
+#define BYTES        (160 * KIB) /* what an arena has no room for takes the pool, at this size */
 #define STRIDE       (320 * KIB) /* so far apart that nothing is joined */
 #define BUDGET       (4 * MIB)
 #define OBJECT_BYTES (CHUNKS * STRIDE)
@@ -258,6 +259,14 @@ static void check_in_flight(const struct matrix *m)
     assert_true(hold_count() + claimed < CHUNKS);
 }
 
+/* The worker is asleep over one or two reads, as many as are good while they are thought to be
+ * cached; woken, it sees that they are not, and asks for more. */
+static void look_again(void)
+{
+    hold_poke();
+    sched_yield();
+}
+
 /* Waits until the victim is in its state. */
 static void reach(struct matrix *m)
 {
@@ -276,14 +285,13 @@ static void reach(struct matrix *m)
         hold_wait(1);
         break;
     case SPLIT:
-        hold_wait(2);
+        while (hold_count() < 2)
+            look_again();
         assert_true(hold_count() < DST_BYTES / PART_BYTES);
         break;
     case STARVED:
-        while (!memory_is_out(m->context)) {
-            hold_poke(); /* colder, it asks for more */
-            sched_yield();
-        }
+        while (!memory_is_out(m->context))
+            look_again();
         hold_wait(2);
         assert_true(hold_count() < CHUNKS);
         break;

@@ -6,6 +6,8 @@
  *
  * LSIO_TEST_LINK: -Wl,@$<TARGET_PROPERTY:SOURCE_DIR>/fault/wrap_all.txt
  * LSIO_TEST_TIMEOUT: 300
+ *
+ * LSIO_ROWS: L24
  */
 #include "fault_torture.h"
 

@@ -7,6 +7,8 @@
  *
  * LSIO_TEST_LINK: -Wl,@$<TARGET_PROPERTY:SOURCE_DIR>/fault/wrap_all.txt
  * LSIO_TEST_TIMEOUT: 300
+ *
+ * LSIO_ROWS: L1 L2 L3 L14 L15 L24
  */
 #include "fault_calls.h"
 #include "fault_torture.h"

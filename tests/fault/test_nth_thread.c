@@ -6,6 +6,8 @@
  * without. A loop that was not chosen by name does not change because of it.
  *
  * LSIO_TEST_LINK: -Wl,@$<TARGET_PROPERTY:SOURCE_DIR>/fault/wrap_all.txt
+ *
+ * LSIO_ROWS: L25
  */
 #include "fault_torture.h"
 

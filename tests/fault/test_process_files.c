@@ -7,6 +7,8 @@
  * the end, are never handed out as good.
  *
  * (ESTALE, and files written in place: tests/unit/test_local_read.c, tests/api.)
+ *
+ * LSIO_ROWS: L5 L6 L9
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -68,8 +70,19 @@ static void read_special(struct mix *mix, const char *key)
     api_check(dst[COUNT(ranges)], 0, 0, 1000);
 }
 
-/* The way for small files opens and reads in one go: of a FIFO with a writer it would wait for what
- * is written. A deadline ends that, and so does a cancel. */
+/* The way for small files opens and reads in one go, which waits for what is written to a FIFO. That
+ * ends by itself. */
+static void read_special_at_first(struct mix *mix, const char *key)
+{
+    uint8_t dst[100];
+    uint64_t got;
+
+    assert_int_equal(lsio_read(mix->context, mix->local, key, 0, sizeof(dst), dst, sizeof(dst),
+                               &got),
+                     LSIO_E_UNSUPPORTED);
+}
+
+/* A deadline ends it sooner, and so does a cancel. */
 static void read_special_by_deadline(struct mix *mix, const char *key)
 {
     struct lsio_object object = {.store = mix->local, .key = key, .size = LSIO_SIZE_UNKNOWN};
@@ -114,6 +127,8 @@ static void keys_of_other_kinds(void **state)
         assert_int_equal(symlink("/dev/zero", path), 0);
         assert_true(mix_create(&mix));
         assert_int_equal(lsio_store_open(mix.context, mix.files.dir, NULL, 0, &mix.local), 0);
+        fault_watch("a FIFO that is read at first sight");
+        read_special_at_first(&mix, "fifo-open");
         for (size_t i = 0; i < COUNT(keys); i++) {
             char label[80];
             snprintf(label, sizeof(label), "%s, loop %s", keys[i], *loop);
@@ -219,8 +234,7 @@ static bool file_did_not_stay(int status)
     return status == LSIO_E_CHANGED || status == LSIO_E_TRUNCATED;
 }
 
-/* All chunks that are good are of one version: one object, one file. `torn_ok`: in place, a read
- * may see what the kernel made of a write that was going on; but then the object has changed. */
+/* All chunks that are good are of one version: one object, one file. Returns how many are. */
 static uint32_t read_and_judge(struct mix *mix, uint8_t *dst)
 {
     struct lsio_object object = {.store = mix->local, .key = "file", .size = LSIO_SIZE_UNKNOWN};
@@ -250,7 +264,7 @@ static uint32_t read_and_judge(struct mix *mix, uint8_t *dst)
     return good;
 }
 
-/* Runs rounds until the file has been changed often and was read well at least once. */
+/* Reads until the file has been changed often. Then it stays as it is, and all is well. */
 static void against(void *(*vandalize)(void *data), const char *what)
 {
     uint8_t *dst = malloc(CHUNKS * CHUNK), *versions = versions_make();

@@ -6,6 +6,8 @@
  * reads, but nothing hangs, and all of it can be destroyed.
  *
  * (That a loop that was named and is refused is -ENOSYS, and the reason given: tests/api.)
+ *
+ * LSIO_ROWS: L12
  */
 #define _GNU_SOURCE
 #include <sys/syscall.h>

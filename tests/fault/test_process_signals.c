@@ -3,6 +3,8 @@
  * A storm of signals, one a millisecond, whose handler does not ask for calls to be restarted,
  * while one of everything is asked for, and contexts come and go: every answer is right. (That no
  * handler runs on a thread of the library: tests/api.)
+ *
+ * LSIO_ROWS: L18
  */
 #define _GNU_SOURCE
 #include <signal.h>

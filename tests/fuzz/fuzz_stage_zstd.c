@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* Arbitrary bytes through the zstd stage. */
+/*
+ * Arbitrary bytes through the zstd stage.
+ *
+ * LSIO_ROWS: D1 D2
+ */
 #include "stage_target.h"
 
 static size_t make(uint8_t choice, struct lsio_stage *stages)

@@ -7,6 +7,8 @@
  * never come back. In a memory:// store a key holds what was put under it.
  *
  * Schemes other than file:// and memory:// are other targets' business.
+ *
+ * LSIO_ROWS: D9
  */
 #define _GNU_SOURCE
 #include <assert.h>

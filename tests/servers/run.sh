@@ -22,8 +22,8 @@ for server in nginx versitygw moto azurite fake_gcs; do
 done
 servers_upload
 
-while IFS='=' read -r variable value; do
-    export "$variable=$value"
+while IFS= read -r line; do
+    export "${line?}"
 done <"$servers_dir/env"
 log=$servers_dir/run/ctest.log
 status=0

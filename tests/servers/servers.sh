@@ -149,7 +149,7 @@ certificates_make() {
             -CAcreateserial -days 2 -out "$tls/server.pem" 2>/dev/null \
             -extfile <(echo 'subjectAltName=DNS:localhost,DNS:*.store.localhost,IP:127.0.0.1') ||
         return 1
-    server_env LSIO_SERVERS_CA_FILE "$tls/ca.pem"
+    server_env LSIO_SERVERS_NGINX_CA_FILE "$tls/ca.pem"
 }
 
 start_nginx() {
@@ -166,6 +166,7 @@ start_nginx() {
     server_env LSIO_SERVERS_NGINX_HTTPS "https://127.0.0.1:$https"
     server_env LSIO_SERVERS_NGINX_HTTP2 "https://127.0.0.1:$http2"
     server_env LSIO_SERVERS_NGINX_ROOT "$run/root"
+    server_env LSIO_SERVERS_NGINX_LOG "$run/access.log"
 }
 
 # Checks signatures with code of its own.
@@ -226,5 +227,7 @@ start_fake_gcs() {
 servers_upload() {
     python_install || return 1
     server_env LSIO_SERVERS_PYTHON "$servers_dir/python/bin/python"
+    server_env LSIO_SERVERS_PUT \
+        "'$servers_dir/python/bin/python' '$servers_here/upload.py' '$servers_dir'"
     "$servers_dir/python/bin/python" "$servers_here/upload.py" "$servers_dir"
 }

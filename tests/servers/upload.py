@@ -2,10 +2,11 @@
 # SPDX-License-Identifier: MIT
 """Puts the test data into the servers that servers.sh has started, through clients that are not ours.
 
-    upload.py DIRECTORY
+    upload.py DIRECTORY                        all of it
+    upload.py DIRECTORY NAME KEY ID SIZE       one object, put in the place of what was there
 
-DIRECTORY/env says which servers there are; what it adds (keys of a user made here) it appends there.
-For each, DIRECTORY/manifest.NAME gets a line per object:
+DIRECTORY/env says which servers there are; what it adds (keys of a user made here, a signature) it
+appends there. For each, DIRECTORY/manifest.NAME gets a line per object:
 
     ID SIZE SHA256 KEY
 
@@ -17,6 +18,8 @@ a wrong one.
 """
 
 import array
+import datetime
+import functools
 import hashlib
 import os
 import sys
@@ -76,14 +79,18 @@ class Nginx:
     def __init__(self, env):
         self.root, self.url = env["LSIO_SERVERS_NGINX_ROOT"], env["LSIO_SERVERS_NGINX_HTTP"]
 
+    def create(self, _):
+        pass
+
     def put(self, key, data):
         parts = key.split("/")
         if not all(0 < len(part.encode()) <= 255 and part not in (".", "..") for part in parts):
             raise ValueError("is no path of a file")
         path = os.path.join(self.root, *parts)
         os.makedirs(os.path.dirname(path), exist_ok=True)
-        with open(path, "wb") as file:
+        with open(path + ".new", "wb") as file:
             file.write(data)
+        os.rename(path + ".new", path)
 
     def get(self, key):
         return fetch("GET", self.url + "/" + urllib.parse.quote(key, safe="/"))
@@ -102,69 +109,88 @@ def s3_client(endpoint, region, access_key, secret_key, attempts=1):
 class S3:
     """By boto3."""
 
-    def __init__(self, endpoint, region, access_key, secret_key, bucket):
+    def __init__(self, env, name):
+        self.env, self.name, self.bucket = env, name, env[name + "BUCKET"]
+
+    def client(self, secret_key=None):
+        env, name = self.env, self.name
+        return s3_client(env[name + "ENDPOINT"], env[name + "REGION"], env[name + "ACCESS_KEY"],
+                         secret_key or env[name + "SECRET_KEY"])
+
+    def create(self, _):
         import botocore.exceptions
-        self.bucket = bucket
-        self.client = s3_client(endpoint, region, access_key, secret_key)
-        self.client.create_bucket(Bucket=bucket)
+        self.client().create_bucket(Bucket=self.bucket)
         try:
-            s3_client(endpoint, region, access_key, "wrong").list_objects_v2(Bucket=bucket)
+            self.client("wrong").list_objects_v2(Bucket=self.bucket)
         except botocore.exceptions.ClientError as error:
             if error.response["Error"]["Code"] == "SignatureDoesNotMatch":
                 return
             raise
         raise RuntimeError("a wrong signature is accepted")
 
+    @functools.cached_property
+    def own_client(self):
+        return self.client()
+
     def put(self, key, data):
-        self.client.put_object(Bucket=self.bucket, Key=key, Body=data)
+        self.own_client.put_object(Bucket=self.bucket, Key=key, Body=data)
 
     def get(self, key):
-        return self.client.get_object(Bucket=self.bucket, Key=key)["Body"].read()
+        return self.own_client.get_object(Bucket=self.bucket, Key=key)["Body"].read()
 
 
-def versitygw(env, _):
-    name = "LSIO_SERVERS_VERSITYGW_"
-    return S3(env[name + "ENDPOINT"], env[name + "REGION"], env[name + "ACCESS_KEY"],
-              env[name + "SECRET_KEY"], env[name + "BUCKET"])
-
-
-def moto(env, add):
+class Moto(S3):
     """The first four actions need no signature: a user, what it may do, its keys, a role."""
-    import boto3
-    endpoint, region = env["LSIO_SERVERS_MOTO_ENDPOINT"], env["LSIO_SERVERS_MOTO_REGION"]
-    iam = boto3.client("iam", endpoint_url=endpoint, region_name=region, aws_access_key_id="none",
-                       aws_secret_access_key="none")
-    everything = '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}'
-    iam.create_user(UserName="lsio")
-    iam.put_user_policy(UserName="lsio", PolicyName="everything", PolicyDocument=everything)
-    key = iam.create_access_key(UserName="lsio")["AccessKey"]
-    role = iam.create_role(RoleName="lsio", AssumeRolePolicyDocument=everything)["Role"]["Arn"]
-    add("LSIO_SERVERS_MOTO_ACCESS_KEY", key["AccessKeyId"])
-    add("LSIO_SERVERS_MOTO_SECRET_KEY", key["SecretAccessKey"])
-    add("LSIO_SERVERS_MOTO_ROLE", role)
-    return S3(endpoint, region, key["AccessKeyId"], key["SecretAccessKey"],
-              env["LSIO_SERVERS_MOTO_BUCKET"])
+
+    def create(self, add):
+        import boto3
+        iam = boto3.client("iam", endpoint_url=self.env[self.name + "ENDPOINT"],
+                           region_name=self.env[self.name + "REGION"], aws_access_key_id="none",
+                           aws_secret_access_key="none")
+        everything = '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}'
+        iam.create_user(UserName="lsio")
+        iam.put_user_policy(UserName="lsio", PolicyName="everything", PolicyDocument=everything)
+        key = iam.create_access_key(UserName="lsio")["AccessKey"]
+        role = iam.create_role(RoleName="lsio", AssumeRolePolicyDocument=everything)["Role"]["Arn"]
+        add(self.name + "ACCESS_KEY", key["AccessKeyId"])
+        add(self.name + "SECRET_KEY", key["SecretAccessKey"])
+        add(self.name + "ROLE", role)
+        super().create(add)
 
 
 class Azurite:
     """By azure-storage-blob."""
 
-    def __init__(self, env, _):
+    def __init__(self, env):
+        self.env = env
+
+    def value(self, variable):
+        return self.env["LSIO_SERVERS_AZURITE_" + variable]
+
+    def create(self, add):
         from azure.core.exceptions import HttpResponseError
-        from azure.storage.blob import BlobServiceClient
-        name = "LSIO_SERVERS_AZURITE_"
-        service = BlobServiceClient(env[name + "ENDPOINT"], credential=env[name + "KEY"])
-        self.container = service.create_container(env[name + "CONTAINER"])
+        from azure.storage.blob import BlobServiceClient, generate_container_sas
+        service = BlobServiceClient(self.value("ENDPOINT"), credential=self.value("KEY"))
+        service.create_container(self.value("CONTAINER"))
+        add("LSIO_SERVERS_AZURITE_SAS", generate_container_sas(
+            self.value("ACCOUNT"), self.value("CONTAINER"), self.value("KEY"), permission="rl",
+            expiry=datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(days=1)))
         try:
-            list(BlobServiceClient(env[name + "ENDPOINT"], credential="d3Jvbmc=").list_containers())
+            list(BlobServiceClient(self.value("ENDPOINT"), credential="d3Jvbmc=").list_containers())
         except HttpResponseError as error:
             if error.error_code == "AuthorizationFailure":
                 return
             raise
         raise RuntimeError("a wrong signature is accepted")
 
+    @functools.cached_property
+    def container(self):
+        from azure.storage.blob import ContainerClient
+        return ContainerClient(self.value("ENDPOINT"), self.value("CONTAINER"),
+                               credential=self.value("KEY"))
+
     def put(self, key, data):
-        self.container.upload_blob(key, data)
+        self.container.upload_blob(key, data, overwrite=True)
 
     def get(self, key):
         return self.container.download_blob(key).readall()
@@ -173,8 +199,10 @@ class Azurite:
 class FakeGcs:
     """By the JSON API."""
 
-    def __init__(self, env, _):
+    def __init__(self, env):
         self.url, self.bucket = env["LSIO_SERVERS_FAKE_GCS_ENDPOINT"], env["LSIO_SERVERS_FAKE_GCS_BUCKET"]
+
+    def create(self, _):
         fetch("POST", self.url + "/storage/v1/b?project=lsio", b'{"name": "%s"}' % self.bucket.encode(),
               {"Content-Type": "application/json"})
 
@@ -189,9 +217,9 @@ class FakeGcs:
 
 
 SERVERS = [
-    ("nginx", "LSIO_SERVERS_NGINX_HTTP", lambda env, _: Nginx(env)),
-    ("versitygw", "LSIO_SERVERS_VERSITYGW_ENDPOINT", versitygw),
-    ("moto", "LSIO_SERVERS_MOTO_ENDPOINT", moto),
+    ("nginx", "LSIO_SERVERS_NGINX_HTTP", Nginx),
+    ("versitygw", "LSIO_SERVERS_VERSITYGW_ENDPOINT", lambda env: S3(env, "LSIO_SERVERS_VERSITYGW_")),
+    ("moto", "LSIO_SERVERS_MOTO_ENDPOINT", lambda env: Moto(env, "LSIO_SERVERS_MOTO_")),
     ("azurite", "LSIO_SERVERS_AZURITE_ENDPOINT", Azurite),
     ("fake-gcs", "LSIO_SERVERS_FAKE_GCS_ENDPOINT", FakeGcs),
 ]
@@ -229,22 +257,34 @@ def upload(directory, name, store, things):
     return count >= OBJECTS - len(ODD_KEYS)
 
 
+def upload_all(directory, path, env):
+    things = list(objects())
+    good = True
+    with open(path, "a", encoding="utf-8") as file:
+        def add(variable, value):
+            env[variable] = value
+            file.write("%s=%s\n" % (variable, value))
+        for name, variable, make in SERVERS:
+            if variable in env:
+                store = make(env)
+                store.create(add)
+                good = upload(directory, name, store, things) and good
+                add("LSIO_SERVERS_%s_MANIFEST" % name.upper().replace("-", "_"),
+                    os.path.join(directory, "manifest." + name))
+    return good
+
+
 def main():
     directory = sys.argv[1]
     path = os.path.join(directory, "env")
     with open(path, encoding="utf-8") as file:
         env = dict(line.rstrip("\n").split("=", 1) for line in file)
-    things = list(objects())
-    good = True
-    with open(path, "a", encoding="utf-8") as file:
-        def add(variable, value):
-            file.write("%s=%s\n" % (variable, value))
-        for name, variable, make in SERVERS:
-            if variable in env:
-                good = upload(directory, name, make(env, add), things) and good
-                add("LSIO_SERVERS_%s_MANIFEST" % name.upper().replace("-", "_"),
-                    os.path.join(directory, "manifest." + name))
-    return 0 if good else 1
+    if len(sys.argv) == 2:
+        return 0 if upload_all(directory, path, env) else 1
+    name, key, identity, size = sys.argv[2:]
+    make = next(make for known, _, make in SERVERS if known == name)
+    make(env).put(key, pattern(int(identity), int(size)))
+    return 0
 
 
 if __name__ == "__main__":

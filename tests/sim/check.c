@@ -17,7 +17,7 @@
 #include "engine/engine.h"
 #include "sim_loop.h"
 
-#define CANCEL_NS_MAX UINT64_C(2000000000) /* from a cancel to the batch's end */
+#define CANCEL_NS_MAX UINT64_C(30000000000) /* from a cancel to the end: what destroy waits */
 #define ERRORS_KEPT   64
 
 /* ----------------------------------------------------------------------------------- verdict -- */
@@ -66,8 +66,8 @@ static void etag_refuses(struct oracle_answer *answer, const struct note *note, 
         oracle_allow(answer, LSIO_E_TRUNCATED); /* such an object cannot be */
 }
 
-/* What the stated size says is taken for true until the object is looked at. */
-static void stated_allows(struct verdict *verdict, const struct note *note, uint8_t *room)
+/* What the stated size says is taken for true until the object is looked at. The range's length. */
+static uint64_t stated_allows(struct verdict *verdict, const struct note *note, uint8_t *room)
 {
     struct oracle_answer *answer = &verdict->answers[verdict->count];
     struct oracle_object object = {.bytes = alloc_zeroed(note->stated, 1), .size = note->stated};
@@ -76,12 +76,13 @@ static void stated_allows(struct verdict *verdict, const struct note *note, uint
     free((void *)(uintptr_t)object.bytes);
     if (answer->length == 0 && oracle_allows(answer, 0)) {
         verdict->count++; /* nothing to read: the object is not looked at */
-        return;
+        return 0;
     }
     for (unsigned i = 0; i < answer->status_count; i++)
         if (answer->statuses[i] == LSIO_E_TRUNCATED || answer->statuses[i] == LSIO_E_NO_SPACE ||
             (answer->length == 0 && answer->statuses[i] < 0))
             also(verdict, answer->statuses[i]);
+    return answer->length;
 }
 
 static bool chain_has(unsigned chain, uint8_t kind)
@@ -155,7 +156,7 @@ static void verdict_make(const struct scenario *s, const struct batch *batch,
 {
     const struct file *file = note->file;
     unsigned first = file ? batch->settled[file - s->files] - 1 : 0;
-    uint64_t length = 0;
+    uint64_t length = 0, stated = 0;
 
     verdict->count = verdict->also_count = 0;
     verdict->must_exceed = false;
@@ -179,9 +180,9 @@ static void verdict_make(const struct scenario *s, const struct batch *batch,
     file_allows(batch, note, first, verdict);
     if (note->chunk.length != LSIO_TO_END && note->chunk.length > length)
         length = note->chunk.length; /* known before the object is */
-    budget_allows(s, note, length, verdict);
     if (note->stated)
-        stated_allows(verdict, note, room);
+        stated = stated_allows(verdict, note, room);
+    budget_allows(s, note, length > stated ? length : stated, verdict);
 }
 
 /* ------------------------------------------------------------------------------------ chunks -- */
@@ -194,8 +195,9 @@ static void chunk_wrong(const struct batch *batch, const struct wave *wave, uint
 
     for (unsigned v = 0; verdict && v < verdict->count + verdict->also_count; v++) {
         size_t used = strlen(allowed);
-        int status = v < verdict->also_count ? verdict->also[v]
-                                             : verdict->answers[v - verdict->also_count].statuses[0];
+        int status = v < verdict->also_count
+                         ? verdict->also[v]
+                         : verdict->answers[v - verdict->also_count].statuses[0];
         snprintf(allowed + used, sizeof(allowed) - used, " %s", lsio_status_name(status));
     }
     scenario_fail("batch %u chunk %llu: %s\n"
@@ -208,8 +210,8 @@ static void chunk_wrong(const struct batch *batch, const struct wave *wave, uint
                   note->chunk.flags, note->chunk.dst != NULL,
                   (unsigned long long)note->chunk.dst_bytes, (unsigned long long)note->stated,
                   note->etag, lsio_status_name(note->final.status), note->final.status,
-                  note->final.flags, (unsigned long long)note->final.bytes, lsio_status_name(note->seen.status),
-                  note->reports, allowed);
+                  note->final.flags, (unsigned long long)note->final.bytes,
+                  lsio_status_name(note->seen.status), note->reports, allowed);
 }
 
 /* What is wrong with where the result says the bytes are, or NULL. */
@@ -369,7 +371,7 @@ static void check_counts(const struct batch *batch, struct lsio_batch *handle,
     if (lsio_batch_progress(handle, &progress))
         scenario_fail("batch %u: no progress", batch->number);
     if (progress.chunk_count != sum->chunks || progress.chunks_done != sum->chunks ||
-        progress.chunks_failed > sum->chunks ||
+        (progress.chunks_failed > sum->chunks && !alloc_failed()) ||
         (sum->known && progress.chunks_failed != sum->failed) ||
         (sum->known && !sum->changed && progress.bytes_done != sum->bytes))
         scenario_fail("batch %u ended with progress %llu of %llu, %llu failed, %llu bytes; it has "
@@ -430,7 +432,8 @@ void check_batch(struct scenario *s, struct batch *batch, struct lsio_batch *han
     batch->checked = true;
     take_finals(batch);
     sum_batch(batch, &sum);
-    if (handle && batch->canceled && sim_now_ns() > batch->canceled_ns + CANCEL_NS_MAX)
+    if (handle && batch->canceled &&
+        sim_now_ns() > batch->canceled_ns + CANCEL_NS_MAX)
         scenario_fail("batch %u ended %llu ms after it was canceled", batch->number,
                       (unsigned long long)(sim_now_ns() - batch->canceled_ns) / 1000000);
     room = alloc_zeroed(room_bytes(s), 1);
@@ -445,7 +448,8 @@ void check_batch(struct scenario *s, struct batch *batch, struct lsio_batch *han
     for (unsigned w = 0; w < batch->wave_count; w++)
         for (uint64_t i = 0; i < batch->waves[w].count; i++)
             if (batch->waves[w].notes[i].final.status < 0)
-                check_error(batch, &batch->waves[w], i, handle, sum.failed <= ERRORS_KEPT);
+                check_error(batch, &batch->waves[w], i, handle,
+                            sum.known && sum.failed <= ERRORS_KEPT);
     check_counts(batch, handle, &sum);
 }
 
@@ -460,8 +464,9 @@ void check_running(struct scenario *s, const struct batch *batch, struct lsio_ba
     /* numbers of one call are not of one instant: chunks may be added and fail meanwhile */
     if (lsio_batch_progress(handle, &progress) || lsio_batch_progress(handle, &later) ||
         progress.chunks_done > progress.chunk_count ||
-        progress.chunks_failed > later.chunk_count || later.chunk_count < progress.chunk_count ||
-        later.bytes_done < progress.bytes_done || later.chunks_failed < progress.chunks_failed)
+        (progress.chunks_failed > later.chunk_count && !alloc_failed()) ||
+        later.chunk_count < progress.chunk_count || later.bytes_done < progress.bytes_done ||
+        later.chunks_failed < progress.chunks_failed)
         scenario_fail("batch %u: progress %llu of %llu, %llu failed", batch->number,
                       (unsigned long long)progress.chunks_done,
                       (unsigned long long)progress.chunk_count,
@@ -550,7 +555,7 @@ void check_quiet(struct scenario *s)
     for (uint32_t i = 0; i < context->worker_count; i++)
         check_worker(&context->workers[i]);
     for (unsigned i = 0; i < s->store_count; i++)
-        if (atomic_load(&s->stores[i].handle->inflight))
+        if (s->stores[i].handle && atomic_load(&s->stores[i].handle->inflight))
             scenario_fail("store %u counts reads in flight when all is done", i);
     check_stats(s);
 }

@@ -13,6 +13,7 @@
 #ifndef LSIO_TESTS_SIM_LEDGER_H
 #define LSIO_TESTS_SIM_LEDGER_H
 
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -125,7 +126,11 @@ char *__wrap_strdup(const char *text)
 
 void __wrap_free(void *memory)
 {
-    ledger.live -= memory != NULL;
+    if (memory) { /* whoever still uses it is to notice */
+        size_t bytes = malloc_usable_size(memory);
+        memset(memory, 0xdd, bytes < 4096 ? bytes : 4096);
+        ledger.live--;
+    }
     __real_free(memory);
 }
 

@@ -2,9 +2,7 @@
 /*
  * Design: as dumb as can be. The range table of lsio.h, then the stages one after the other over a
  * copy of the bytes. What can be wrong before any byte is read is collected, for the library may
- * find it in any order; what a chain finds has an order, so it is one status.
- *
- * Pure; any thread.
+ * find it in any order; what a chain finds has an order, so it is one status. Pure; any thread.
  */
 #include "oracle.h"
 
@@ -51,17 +49,17 @@ static bool is_writer(uint8_t stage)
            stage == STAGE_THIRD || stage == STAGE_VAIN;
 }
 
-static bool is_slicer(uint8_t stage)
+/* None of them writes, or cuts a slice out. */
+static bool stages_are_raw(const uint8_t *stage)
 {
-    return stage == STAGE_CRC || stage == STAGE_SLICE;
+    while (*stage && !is_writer(*stage) && *stage != STAGE_CRC && *stage != STAGE_SLICE)
+        stage++;
+    return !*stage;
 }
 
 bool oracle_chain_is_raw(unsigned chain)
 {
-    for (const uint8_t *stage = oracle_chains[chain]; *stage; stage++)
-        if (is_writer(*stage) || is_slicer(*stage))
-            return false;
-    return true;
+    return stages_are_raw(oracle_chains[chain]);
 }
 
 /* --------------------------------------------------------------------------------- the range -- */
@@ -106,7 +104,6 @@ static bool range_is_absurd(const struct lsio_chunk *chunk)
 static int stage_apply(uint8_t stage, int code, uint8_t *bytes, uint64_t *count)
 {
     uint64_t n = *count;
-
     uint32_t crc;
 
     switch (stage) {
@@ -150,17 +147,6 @@ static int stage_apply(uint8_t stage, int code, uint8_t *bytes, uint64_t *count)
     }
 }
 
-/* The last writer's output goes to dst, so it must fit there, but for slices that follow. */
-static bool output_must_fit(const uint8_t *stage)
-{
-    if (!is_writer(*stage))
-        return false;
-    while (*++stage)
-        if (is_writer(*stage) || is_slicer(*stage))
-            return false;
-    return true;
-}
-
 static int chain_apply(const struct lsio_chunk *chunk, unsigned chain, int code, uint8_t *bytes,
                        uint64_t *count)
 {
@@ -169,7 +155,9 @@ static int chain_apply(const struct lsio_chunk *chunk, unsigned chain, int code,
         int status = stage_apply(*stage, code, bytes, count);
         if (status)
             return status;
-        if (chunk->dst && output_must_fit(stage) && room > chunk->dst_bytes)
+        /* the last writer's room is in dst, so it must fit there, but for slices that follow */
+        if (chunk->dst && is_writer(*stage) && stages_are_raw(stage + 1) &&
+            room > chunk->dst_bytes)
             return LSIO_E_NO_SPACE;
     }
     return chunk->dst && *count > chunk->dst_bytes ? LSIO_E_NO_SPACE : 0;

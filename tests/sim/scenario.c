@@ -28,7 +28,7 @@
 
 struct scenario *scenario_now;
 
-/* ------------------------------------------------------------------------------------- chance -- */
+/* ------------------------------------------------------------------------------------ chance -- */
 
 uint64_t dice_draw(struct dice *dice)
 {
@@ -54,7 +54,7 @@ uint32_t dice_size(struct dice *dice, uint32_t max)
     return 1 + dice_below(dice, 1 + dice_below(dice, max));
 }
 
-/* ------------------------------------------------------------------------------------- report -- */
+/* ------------------------------------------------------------------------------------ report -- */
 
 void scenario_fail(const char *format, ...)
 {
@@ -94,7 +94,7 @@ void scenario_say(const char *format, ...)
     fprintf(stderr, "\n");
 }
 
-/* --------------------------------------------------------------------------------------- begin -- */
+/* ------------------------------------------------------------------------------------- begin -- */
 
 static void before_operation(const struct loop_op *op, void *data)
 {
@@ -133,6 +133,7 @@ static void world_begin(struct scenario *s)
     static const uint32_t cached[] = {0, 300, 1000};
     static const uint32_t shorts[] = {0, 0, 50, 300};
     static const uint64_t latencies[] = {1000, 200000, 3000000, 20000000};
+    static const uint64_t slow_ns = 1500000000;
     struct dice *dice = &s->dice;
     struct sim_config config = {.seed = s->seed,
                                 .cached_permille = cached[dice_below(dice, 3)],
@@ -143,6 +144,13 @@ static void world_begin(struct scenario *s)
                                 .no_read_file = dice_chance(dice, 300)};
 
     s->latency_max_ns = latencies[dice_below(dice, 4)];
+    s->large_files = dice_chance(dice, 120);
+    s->slow_device = !s->large_files && dice_chance(dice, 60);
+    if (s->slow_device) {
+        config.latency_min_ns = slow_ns / 2;
+        s->latency_max_ns = slow_ns;
+        config.short_permille = 0;
+    }
     s->remote = dice_chance(dice, 200);
     config.latency_max_ns = s->latency_max_ns;
     config.fs_magic = s->remote ? NFS_MAGIC : 0;
@@ -167,7 +175,7 @@ static void context_begin(struct scenario *s)
     int status;
 
     s->workers = 1 + dice_below(dice, dice_chance(dice, 500) ? 3 : WORKERS_MAX);
-    s->memory_bytes = MIB + (dice_chance(dice, 600) ? dice_below(dice, 1 << 19)
+    s->memory_bytes = MIB + (s->large_files || dice_chance(dice, 600) ? dice_below(dice, 1 << 19)
                                                     : dice_below(dice, 6 << 20));
     config.workers = s->workers;
     config.memory_bytes_max = s->memory_bytes;
@@ -189,7 +197,7 @@ static void context_begin(struct scenario *s)
     s->pool_bytes = s->context->pool.bytes_max;
 }
 
-/* ---------------------------------------------------------------------------------------- play -- */
+/* -------------------------------------------------------------------------------------- play -- */
 
 static void play(struct scenario *s)
 {
@@ -251,7 +259,8 @@ static void settle(struct scenario *s)
         return;
     check_quiet(s);
     for (unsigned i = 0; i < s->store_count; i++)
-        close_store(s, &s->stores[i]);
+        if (s->stores[i].handle)
+            close_store(s, &s->stores[i]);
 }
 
 static uint64_t run(struct scenario *s)
@@ -278,6 +287,7 @@ static uint64_t run(struct scenario *s)
     if (registered && all_finished(s) && lsio_memory_unregister(s->context, s->dst))
         scenario_fail("memory cannot be unregistered");
     scenario_say("the context is destroyed");
+    s->ending = true;
     for (unsigned i = 0; i < s->batch_count; i++)
         act_mark_canceled(s->batches[i]);
     if (lsio_context_destroy(s->context))

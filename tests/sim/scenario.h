@@ -34,7 +34,7 @@
 #define AFTER        0x77 /* and after their batch was checked */
 #define NO_STATUS    12345
 
-/* ----------------------------------------------------------------------------------- chance -- */
+/* ------------------------------------------------------------------------------------ chance -- */
 
 struct dice {
     uint64_t state;
@@ -45,7 +45,7 @@ bool dice_chance(struct dice *dice, uint32_t permille);
 /* 1 .. max, small numbers more often. */
 uint32_t dice_size(struct dice *dice, uint32_t max);
 
-/* ------------------------------------------------------------------------------------ world -- */
+/* ------------------------------------------------------------------------------------- world -- */
 
 struct version {
     uint8_t *bytes;
@@ -74,6 +74,7 @@ struct file {
 struct store {
     struct lsio_store *handle;
     bool memory;
+    bool closing; /* nothing begins to use it any more */
     char words[160]; /* its options, for the report */
 };
 
@@ -163,7 +164,7 @@ struct batch {
     bool checked;
 };
 
-/* --------------------------------------------------------------------------------- scenario -- */
+/* ---------------------------------------------------------------------------------- scenario -- */
 
 struct scenario {
     uint64_t seed;
@@ -178,6 +179,8 @@ struct scenario {
     uint32_t alloc_permille; /* of the library's allocations fail; 0: none */
     uint32_t change_permille; /* operations of the loop before which a file changes */
     bool remote;
+    bool large_files; /* for which memory is short */
+    bool slow_device; /* so slow that a deadline may pass while nothing happens */
     struct file files[FILES_MAX];
     unsigned file_count;
     struct store stores[STORES_MAX];
@@ -187,6 +190,7 @@ struct scenario {
     unsigned batch_count;
     uint8_t *dst; /* all destinations */
     uint64_t dst_used, dst_bytes;
+    bool ending; /* the context is being destroyed: what callbacks begin now may be canceled */
     uint64_t stat_chunks, stat_failed; /* of lsio_stat_batch */
 };
 

@@ -16,11 +16,13 @@
 #include "sim_loop.h"
 #include "sim_threads.h"
 
-#define WAIT_SLACK_NS UINT64_C(1000000000) /* the simulation lets waits end late */
+#define WAIT_SLACK_NS     UINT64_C(1000000000) /* the simulation lets waits end late */
+#define DEADLINE_SLACK_NS UINT64_C(300000000)
 
 static void nap(uint64_t ns)
 {
-    struct timespec time = {.tv_sec = (time_t)(ns / 1000000000), .tv_nsec = (long)(ns % 1000000000)};
+    struct timespec time = {.tv_sec = (time_t)(ns / 1000000000),
+                            .tv_nsec = (long)(ns % 1000000000)};
 
     nanosleep(&time, NULL);
 }
@@ -34,6 +36,12 @@ void act_mark_canceled(struct batch *batch)
     scenario_say("batch %u is canceled", batch->number);
 }
 
+static bool usable(const struct batch *batch)
+{
+    return batch->started && !batch->blocking && !batch->submitting && !batch->gone &&
+           batch->handle;
+}
+
 /* A batch whose handle may be used now, or NULL. */
 static struct batch *pick(struct scenario *s, struct dice *dice)
 {
@@ -41,8 +49,7 @@ static struct batch *pick(struct scenario *s, struct dice *dice)
 
     for (uint32_t i = 0; i < s->batch_count; i++) {
         struct batch *batch = s->batches[(first + i) % s->batch_count];
-        if (batch->started && !batch->blocking && !batch->submitting && !batch->gone &&
-            batch->handle)
+        if (usable(batch))
             return batch;
     }
     return NULL;
@@ -55,7 +62,7 @@ static struct batch *pick_unused(struct scenario *s, struct dice *dice)
     return batch && batch->users == 0 ? batch : NULL;
 }
 
-/* -------------------------------------------------------------------------------------- begin -- */
+/* ------------------------------------------------------------------------------------- begin -- */
 
 static void begin(struct scenario *s, struct batch *batch)
 {
@@ -64,6 +71,8 @@ static void begin(struct scenario *s, struct batch *batch)
     if (batch->deadline_ns != UINT64_MAX)
         batch->deadline_ns += sim_now_ns();
     batch->started = true;
+    if (s->ending)
+        act_mark_canceled(batch);
 }
 
 /* Nothing came of it. */
@@ -121,7 +130,8 @@ static void lend_end(struct lent *lent, const struct wave *wave)
     free(lent->strings);
 }
 
-static void submit(struct scenario *s)
+/* A batch to begin with; NULL: there are enough. */
+static struct batch *submit(struct scenario *s)
 {
     struct batch *batch = batch_new(s, false);
     struct lsio_request request;
@@ -130,7 +140,7 @@ static void submit(struct scenario *s)
     int status;
 
     if (!batch)
-        return;
+        return NULL;
     wave = &batch->waves[0];
     wave_request(s, batch, wave, &request);
     if (!(wave->flags & LSIO_BORROW))
@@ -144,6 +154,7 @@ static void submit(struct scenario *s)
         lend_end(&lent, wave);
     if (status)
         not_begun(batch, status);
+    return batch;
 }
 
 static void read_finish(struct scenario *s, struct batch *batch, int status)
@@ -234,7 +245,7 @@ static void add_wave(struct scenario *s, struct batch *batch, struct lsio_batch 
     wave_drop(wave);
 }
 
-/* ---------------------------------------------------------------------------------------- end -- */
+/* --------------------------------------------------------------------------------------- end -- */
 
 /* Some of the allocated results are taken over. */
 static void take_some(struct batch *batch, struct dice *dice)
@@ -274,12 +285,24 @@ static void ended(struct scenario *s, struct batch *batch, int status)
         scenario_fail("batch %u: done, but its eventfd is not readable", batch->number);
 }
 
+/* Long after its deadline a batch that is not done has at least been canceled. */
+static void wait_deadline(struct batch *batch)
+{
+    uint64_t now = sim_now_ns(), until = batch->deadline_ns + DEADLINE_SLACK_NS;
+
+    if (lsio_batch_wait(batch->handle, now < until ? (until - now) / 1000000 + 1 : 0, NULL) != 0 &&
+        atomic_load(&batch->handle->record.cancel_status) == 0)
+        scenario_fail("batch %u: its deadline went by unnoticed", batch->number);
+}
+
 static void wait_for(struct scenario *s, struct batch *batch, uint64_t timeout_ms)
 {
     uint64_t begin_ns = sim_now_ns();
     int result, status = NO_STATUS;
 
     batch->users++;
+    if (timeout_ms == LSIO_FOREVER && batch->deadline_ns != UINT64_MAX)
+        wait_deadline(batch);
     result = lsio_batch_wait(batch->handle, timeout_ms, &status);
     if (result == 0)
         ended(s, batch, status);
@@ -319,7 +342,7 @@ static void destroy_inside(struct batch *batch, struct lsio_batch *handle)
         scenario_fail("batch %u: destroy from a callback failed", batch->number);
 }
 
-/* ------------------------------------------------------------------------------------ actions -- */
+/* ----------------------------------------------------------------------------------- actions -- */
 
 static void recurse(struct scenario *s, struct lsio_batch *handle)
 {
@@ -355,7 +378,7 @@ static void act(struct scenario *s, struct batch *batch, struct lsio_batch *hand
         }
         break;
     case ACT_SUBMIT:
-        submit(s);
+        (void)submit(s);
         break;
     case ACT_ADD:
         if (handle)
@@ -400,7 +423,7 @@ static void act_in(struct scenario *s, struct batch *batch, struct lsio_batch *h
     }
 }
 
-/* ---------------------------------------------------------------------------------- callbacks -- */
+/* --------------------------------------------------------------------------------- callbacks -- */
 
 static int write_out(struct lsio_call *call, uint32_t times)
 {
@@ -553,7 +576,7 @@ void act_on_done(struct lsio_batch *handle, int status, void *data)
     act_in(s, batch, handle, IN_DONE);
 }
 
-/* ------------------------------------------------------------------------------------ threads -- */
+/* ----------------------------------------------------------------------------------- threads -- */
 
 static void use_one(struct scenario *s, struct dice *dice)
 {
@@ -579,17 +602,54 @@ static void use_one(struct scenario *s, struct dice *dice)
     }
 }
 
+/* Some call that is to begin a batch is on its way, perhaps with any store. */
+static bool something_begins(const struct scenario *s)
+{
+    for (unsigned i = 0; i < s->batch_count; i++) {
+        const struct batch *batch = s->batches[i];
+        if (batch->submitting || batch->adding || (batch->blocking && !batch->finished))
+            return true;
+    }
+    return false;
+}
+
+/* Closes a store that nobody begins to use any more as soon as that is possible: while the last
+ * batch that used it comes to its end, maybe. */
+static void close_early(struct scenario *s)
+{
+    struct store *store = &s->stores[s->store_count - 1];
+    int status = -EBUSY;
+
+    if (s->store_count < 3 || store->closing)
+        return;
+    store->closing = true;
+    for (int i = 0; i < 100 && status == -EBUSY; i++) {
+        if (!something_begins(s))
+            status = lsio_store_close(store->handle);
+        for (int k = 0; k < 5 && status == -EBUSY; k++)
+            sim_point();
+    }
+    if (status != -EBUSY && status != 0)
+        scenario_fail("closing a store gave %d", status);
+    if (status == 0)
+        store->handle = NULL;
+}
+
 /* A store that a batch uses cannot be closed. */
 static void close_used(struct scenario *s, struct dice *dice)
 {
     struct batch *batch = pick(s, dice);
     int status;
 
+    if (dice_chance(dice, 500)) {
+        close_early(s);
+        return;
+    }
     if (!batch || !batch->waves[0].object_count)
         return;
     batch->users++;
     status = lsio_store_close(batch->waves[0].objects[0].store);
-    if (status != -EBUSY)
+    if (status != -EBUSY) /* it is counted until the batch is destroyed */
         scenario_fail("closing a store in use gave %d", status);
     batch->users--;
 }
@@ -625,7 +685,9 @@ void *act_thread(void *argument)
             close_used(s, dice);
             break;
         default:
-            submit(s);
+            batch = submit(s);
+            if (batch && s->slow_device && dice_chance(dice, 500) && usable(batch))
+                wait_for(s, batch, LSIO_FOREVER);
             break;
         }
     }
@@ -636,7 +698,7 @@ void act_leftovers(struct scenario *s)
 {
     for (unsigned i = 0; i < s->batch_count; i++) { /* it grows meanwhile */
         struct batch *batch = s->batches[i];
-        if (!batch->started || batch->blocking || batch->gone || !batch->handle)
+        if (!usable(batch))
             continue;
         if (dice_chance(&s->dice, 800))
             wait_for(s, batch, LSIO_FOREVER);

@@ -48,15 +48,16 @@ static bool pick_draw(struct drawing *drawing, struct pick *pick)
     struct scenario *s = drawing->s;
     struct dice *dice = &drawing->batch->dice;
     struct file *file;
-    unsigned store = 1;
+    unsigned store;
 
     if (!s->file_count)
         return false;
     file = &s->files[dice_below(dice, s->file_count)];
     if (!file->path[0] && s->store_count < 2)
         return false;
-    while (file->path[0] && s->stores[store = dice_below(dice, s->store_count)].memory)
-        ;
+    do
+        store = file->path[0] ? dice_below(dice, s->store_count) : 1;
+    while (file->path[0] && (s->stores[store].memory || s->stores[store].closing));
     pick->file = file;
     pick->store = &s->stores[store];
     pick->size = file->versions[file->version_count - 1].size;
@@ -250,6 +251,8 @@ static unsigned chain_draw(struct drawing *drawing)
         static const unsigned checked[] = {1, 9};
         return checked[dice_below(dice, 2)];
     }
+    if (drawing->s->large_files) /* what is copied needs a buffer first */
+        return 4 + dice_below(dice, 2);
     return dice_chance(dice, 400) ? dice_below(dice, ORACLE_CHAINS) : 0;
 }
 
@@ -322,6 +325,10 @@ bool wave_new(struct scenario *s, struct batch *batch)
         wave->chain = 1 + dice_below(dice, ORACLE_CHAINS - 1);
     drawing.style = (enum style)dice_below(dice, STYLE_COUNT);
     drawing.asked_max = 4096u << dice_below(dice, 10);
+    if (s->large_files && dice_chance(dice, 700)) {
+        drawing.style = STYLE_WHOLE;
+        drawing.asked_max = UINT64_C(2) << 20;
+    }
     objects_make(&drawing);
     wave->chunk_stride = sizeof(struct lsio_chunk) + (dice_chance(dice, 200) ? 16 : 0);
     wave->result_stride = sizeof(struct lsio_result) + (dice_chance(dice, 200) ? 8 : 0);
@@ -370,7 +377,7 @@ void wave_request(const struct scenario *s, const struct batch *batch, const str
         .flags = wave->flags | (batch->fail_fast ? LSIO_FAIL_FAST : 0)};
 }
 
-/* -------------------------------------------------------------------------------------- batch -- */
+/* ------------------------------------------------------------------------------------- batch -- */
 
 static void plans_draw(struct batch *batch)
 {
@@ -401,7 +408,7 @@ struct batch *batch_new(struct scenario *s, bool blocking)
     batch->on_done = dice_chance(dice, blocking ? 200 : 600);
     batch->fail_fast = dice_chance(dice, 100);
     batch->deadline_ns = UINT64_MAX; /* until it begins, how long it has */
-    if (dice_chance(dice, 150))
+    if (dice_chance(dice, s->slow_device ? 400 : 150))
         batch->deadline_ns = (uint64_t)dice_size(dice, 30) * 1000000;
     plans_draw(batch);
     s->batches[s->batch_count++] = batch;

@@ -40,10 +40,12 @@ static void fill(uint8_t *bytes, uint64_t size, uint64_t id)
     }
 }
 
-static uint64_t draw_size(struct dice *dice)
+static uint64_t draw_size(const struct scenario *s, struct dice *dice)
 {
     static const uint32_t near[NEAR_SIZES] = {0, 512, 4096, 8192, 65536, 131072};
 
+    if (s->large_files)
+        return 40 * KIB + dice_below(dice, 260 * KIB);
     switch (dice_below(dice, 8)) {
     case 0:
         return near[dice_below(dice, NEAR_SIZES)] + dice_below(dice, 2);
@@ -77,11 +79,11 @@ void world_make_files(struct scenario *s)
         struct file *file = &s->files[s->file_count++];
         bool huge = i == 0 && dice_chance(&s->dice, 80); /* beyond the budget's pool */
         struct version *version = version_add(
-            s, file, huge ? dice_below(&s->dice, HUGE_BYTES) : draw_size(&s->dice));
+            s, file, huge ? dice_below(&s->dice, HUGE_BYTES) : draw_size(s, &s->dice));
         bool in_memory = i >= local;
         char name[16];
         file->version_count = file->settled = 1;
-        file->may_change = !huge && dice_chance(&s->dice, 400);
+        file->may_change = !huge && dice_chance(&s->dice, s->large_files ? 50 : 400);
         snprintf(name, sizeof(name), "%sfile%02u", dice_chance(&s->dice, 200) ? "sub/" : "",
                  i % 100);
         strcpy(file->key, name);
@@ -176,7 +178,7 @@ static void change_in_place(struct scenario *s, struct file *file, struct dice *
 {
     const struct version *before = version_last(file);
     bool resize = dice_chance(dice, 500) || before->size == 0;
-    uint64_t size = resize ? draw_size(dice) : before->size;
+    uint64_t size = resize ? draw_size(s, dice) : before->size;
     uint64_t kept = before->size < size ? before->size : size;
     struct version *after = version_add(s, file, size);
 
@@ -206,7 +208,7 @@ static void change_local(struct scenario *s, struct file *file, struct dice *dic
         change_in_place(s, file, dice);
         return;
     }
-    version = version_add(s, file, draw_size(dice));
+    version = version_add(s, file, draw_size(s, dice));
     version->absent = !absent && dice_chance(dice, 300);
     file->version_count++;
     if (version->absent)
@@ -232,7 +234,7 @@ void world_change(struct scenario *s, struct dice *dice)
         change_local(s, file, dice);
         alloc_unsteady();
     } else {
-        change_memory(s, file, dice_chance(dice, 200), draw_size(dice));
+        change_memory(s, file, dice_chance(dice, 200), draw_size(s, dice));
     }
     file->settled = file->version_count;
     file->changed_ns = sim_now_ns();
@@ -263,7 +265,8 @@ static void store_open(struct scenario *s, struct store *store)
     int status;
 
     if (!store->memory && dice_chance(&s->dice, 800))
-        option_add(store, options, &count, "profile", profiles[dice_below(&s->dice, 4)]);
+        option_add(store, options, &count, "profile",
+                   profiles[dice_below(&s->dice, s->slow_device ? 2 : 4)]);
     if (dice_chance(&s->dice, 400))
         option_add(store, options, &count, "split_bytes", splits[dice_below(&s->dice, 4)]);
     if (dice_chance(&s->dice, 500))
@@ -271,7 +274,7 @@ static void store_open(struct scenario *s, struct store *store)
     if (dice_chance(&s->dice, 400))
         option_add(store, options, &count, "request_bytes_max",
                    requests[dice_below(&s->dice, 3)]);
-    if (dice_chance(&s->dice, 400))
+    if (!s->slow_device && dice_chance(&s->dice, 400))
         option_add(store, options, &count, "inflight_max", limits[dice_below(&s->dice, 5)]);
     if (dice_chance(&s->dice, 300))
         option_add(store, options, &count, "waste_max", dice_chance(&s->dice, 500) ? "0" : "90");

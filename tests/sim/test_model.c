@@ -13,9 +13,7 @@
 #include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include <cmocka.h>
 
@@ -59,6 +57,19 @@ static const struct medium bucket = {
         {"iops_max", "5500"},
         {"inflight_max", "256"},
     },
+};
+
+/* A server in the next room. */
+static const struct medium server = {
+    "server",
+    {
+        .latency_ns = 5 * MS,
+        .latency_spread_ns = 1 * MS,
+        .stream_bytes_per_second = 100000000,
+        .line_bytes_per_second = 12500000000,
+        .connections = 64,
+    },
+    {{"profile", "http"}, {"inflight_max", "64"}},
 };
 
 /* Near, but with few requests per second. */
@@ -117,6 +128,7 @@ static const struct work half_gaps = {"50 % gaps", CHUNKS_MAX, KIB(64), KIB(128)
 static const struct work scattered = {"scattered", CHUNKS_MAX, KIB(64), 0, true};
 static const struct work scattered_pages = {"scattered pages", CHUNKS_MAX, KIB(4), 0, true};
 static const struct work few = {"few", 10000, KIB(64), KIB(64), false};
+static const struct work few_gaps = {"few, gaps", 10000, KIB(64), KIB(128), false};
 static const struct work wide_gaps = {"wide gaps", 10000, MIB(1), MIB(2), false};
 static const struct work shuffled = {"shuffled", 60000, KIB(64), KIB(64), true};
 static const struct work shuffled_gaps = {"shuffled, gaps", 60000, KIB(64), KIB(128), true};
@@ -321,6 +333,7 @@ static void bucket_shares_out_a_short_batch(void **unused)
 {
     (void)unused;
     check_best(&bucket, &few, &large, 1.15);
+    check_best(&bucket, &few_gaps, &large, 1.15);
 }
 
 static void bucket_gives_every_connection_to_a_worker(void **unused)
@@ -328,6 +341,13 @@ static void bucket_gives_every_connection_to_a_worker(void **unused)
     (void)unused;
     check_best(&bucket, &contiguous, &wide, 1.15);
     check_best(&bucket, &scattered, &wide, 1.15);
+}
+
+/* Where a worker that sleeps until several reads are complete would leave connections idle. */
+static void server_is_asked_again_at_once(void **unused)
+{
+    (void)unused;
+    check_best(&server, &scattered, &small, 1.05);
 }
 
 /* Gaps that take longer to read than a first byte takes to come, but not longer than a turn. As
@@ -370,6 +390,7 @@ int main(void)
         cmocka_unit_test(bucket_in_a_large_budget),
         cmocka_unit_test(bucket_shares_out_a_short_batch),
         cmocka_unit_test(bucket_gives_every_connection_to_a_worker),
+        cmocka_unit_test(server_is_asked_again_at_once),
         cmocka_unit_test(bucket_saves_requests_where_they_are_rationed),
         cmocka_unit_test(nvme_has_its_depth_used),
         cmocka_unit_test(hdd_is_read_in_physical_order),

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The budget: eight threads read through eight workers what fits the memory only a few times - long
- * chunks that a chain needs in one piece (split, or read whole), joins, and chains that need more
- * than their scratch memory and share one lane - while one more looks that no part of the budget is
- * exceeded. Nothing may fail, nothing may get stuck, and in the end all memory has come back.
+ * chunks that a chain needs in one piece (split, or read whole), whole files whose sizes are found
+ * out first, joins, and chains that need more than their scratch memory and share one lane - while
+ * one more looks that no part of the budget is exceeded. Nothing may fail, nothing may get stuck,
+ * and in the end all memory has come back.
  *
  * LSIO_TEST_TIMEOUT: 3600
  */
@@ -13,6 +14,8 @@
 #define READERS     8u
 #define BUDGET      (8 * MIB)
 #define FILE_BYTES  (6 * MIB)
+#define WHOLE_FILES 8u
+#define WHOLE_BYTES (500 * KIB)
 #define JOIN_CHUNKS 24u
 #define JOIN_BYTES  (8 * KIB)
 #define JOIN_STEP   (13 * KIB)
@@ -78,6 +81,25 @@ static void read_round(struct stress_thread *thread, struct world *world,
         STRESS_CHECK(api_mismatch(dst[i], 1, (uint64_t)chunks[i].offset, OUT_BYTES) == OUT_BYTES);
 }
 
+static void whole_round(struct world *world)
+{
+    static const char *const keys[WHOLE_FILES] = {"0", "1", "2", "3", "4", "5", "6", "7"};
+    uint8_t dst[WHOLE_FILES][OUT_BYTES];
+    struct lsio_object objects[WHOLE_FILES];
+    struct lsio_chunk chunks[WHOLE_FILES];
+    struct lsio_request request = api_request(objects, WHOLE_FILES, chunks, WHOLE_FILES, NULL);
+
+    for (uint32_t i = 0; i < WHOLE_FILES; i++) {
+        objects[i] = api_object(world->api, keys[i]);
+        chunks[i] = (struct lsio_chunk){
+            .object = i, .length = LSIO_TO_END, .dst = dst[i], .dst_bytes = OUT_BYTES};
+    }
+    request.chain = world->sample;
+    STRESS_CHECK(lsio_read_batch(world->api->context, &request) == 0);
+    for (uint32_t i = 0; i < WHOLE_FILES; i++)
+        STRESS_CHECK(api_mismatch(dst[i], 1, 0, OUT_BYTES) == OUT_BYTES);
+}
+
 static void pool_look(struct pool *pool)
 {
     pthread_mutex_lock(&pool->lock);
@@ -107,7 +129,7 @@ static void *thread_main(void *data)
     }
     while (stress_goes_on(thread->stress)) {
         uint64_t bytes = 256 * KIB + stress_random(thread, 1 * MIB);
-        switch (stress_random(thread, 4)) {
+        switch (stress_random(thread, 5)) {
         case 0:
             read_round(thread, world, world->api->store, world->sample,
                        1 + stress_random(thread, 4), bytes, 0);
@@ -117,6 +139,9 @@ static void *thread_main(void *data)
                        bytes, 0);
             break;
         case 2:
+            whole_round(world);
+            break;
+        case 3:
             read_round(thread, world, world->joins, world->sample, JOIN_CHUNKS, JOIN_BYTES,
                        JOIN_STEP);
             break;
@@ -156,6 +181,10 @@ static void never_above_never_stuck(void **state)
     struct stress stress;
 
     api_put(world.api, "file", 1, FILE_BYTES);
+    for (uint32_t i = 0; i < WHOLE_FILES; i++) {
+        char key[2] = {(char)('0' + i), '\0'};
+        api_put(world.api, key, 1, WHOLE_BYTES);
+    }
     api_remake(world.api, &config, NULL, 0);
     context = world.api->context;
     world.splits = api_open(world.api, context, split, COUNT(split));

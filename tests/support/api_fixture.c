@@ -280,7 +280,7 @@ static int test_teardown(void **state)
     return status;
 }
 
-static bool loop_is_there(const char *name)
+bool api_loop_is_there(const char *name)
 {
     struct lsio_config config = {.struct_bytes = sizeof(config), .workers = 1, .loop = name};
     struct lsio_context *context;
@@ -305,7 +305,7 @@ int api_run_tests(const char *group, const struct CMUnitTest *tests, size_t coun
         variant.local = i % 2;
         if (!(stores & (variant.local ? API_LOCAL : API_MEMORY)))
             continue;
-        if (!loop_is_there(variant.loop)) {
+        if (!api_loop_is_there(variant.loop)) {
             print_message("loop %s cannot run here: left out\n", variant.loop);
             continue;
         }

@@ -49,6 +49,9 @@ struct api {
  * struct api as its state; cmocka's result. A test whose descriptors or context leak fails. */
 int api_run_tests(const char *group, const struct CMUnitTest *tests, size_t count, unsigned stores);
 
+/* Whether a context can be made with that loop on this machine. */
+bool api_loop_is_there(const char *name);
+
 /* The config of contexts in tests: 3 workers, 32 MiB, the variant's loop; without the kernel
  * features that LSIO_TEST_GATES_OFF names (a number or a name of enum lsio_gate: a suite is run
  * with each of them off by setting it). */

@@ -119,6 +119,14 @@ static void controlled_submit(struct loop *loop, struct loop_op *op)
     list_append(&loop->first, &loop->last, op);
 }
 
+/* Timers are the loop's own affair. */
+static int64_t fault_ask(const struct loop *loop, const struct loop_op *op)
+{
+    if (op->kind == LOOP_TIMER)
+        return loop->os->now_ns() < op->offset ? RIG_LATER : 0;
+    return loop->fault ? loop->fault(op, loop->fault_data) : RIG_REAL;
+}
+
 static void controlled_flush(struct loop *loop)
 {
     struct loop_op *op = loop->first;
@@ -126,7 +134,7 @@ static void controlled_flush(struct loop *loop)
     loop->first = loop->last = NULL;
     while (op) {
         struct loop_op *next = op->next;
-        int64_t fault = loop->fault ? loop->fault(op, loop->fault_data) : RIG_REAL;
+        int64_t fault = fault_ask(loop, op);
         if (fault == RIG_LATER) {
             list_append(&loop->first, &loop->last, op);
         } else {

@@ -59,6 +59,8 @@ static inline void local_end(struct local_fixture *f)
     assert_int_equal(f->cache->use_count, 0);
     assert_int_equal(f->cache->starved_count, 0);
     assert_int_equal(f->cache->held_count, 0);
+    for (uint32_t i = 0; i < LOCAL_WORKERS; i++)
+        rig_leave(&f->rigs[i], f->state);
     driver_local.store_close(f->store, false);
     assert_int_equal(f->cache->fd_count, 0);
     driver_local.state_destroy(f->state, false);

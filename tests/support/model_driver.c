@@ -12,7 +12,6 @@
 #include "model_driver.h"
 
 #include <pthread.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 

@@ -17,7 +17,8 @@
 
 #define SECOND_NS 1e9
 
-uint64_t model_transfer_ns(double bytes, double bytes_per_second)
+/* Nanoseconds for `bytes` at that speed, rounded up. */
+static uint64_t transfer_ns(double bytes, double bytes_per_second)
 {
     return bytes > 0 ? (uint64_t)ceil(bytes * SECOND_NS / bytes_per_second) : 0;
 }
@@ -45,7 +46,7 @@ static uint64_t arm_move(const struct model_medium *medium, uint64_t place)
     double root = sqrt(3.0 * (double)far / (double)config->span_bytes);
     uint64_t seek_ns =
         config->settle_ns + (uint64_t)((double)(config->latency_ns - config->settle_ns) * root);
-    uint64_t pass_ns = model_transfer_ns((double)far, (double)config->stream_bytes_per_second);
+    uint64_t pass_ns = transfer_ns((double)far, (double)config->stream_bytes_per_second);
 
     return place >= medium->arm && pass_ns < seek_ns ? pass_ns : seek_ns;
 }
@@ -115,7 +116,7 @@ static uint64_t event_ns(const struct model_medium *medium, const struct model_r
 {
     return request->state == MODEL_WAITING
                ? request->first_ns
-               : medium->now_ns + model_transfer_ns(request->left, stream_speed(medium));
+               : medium->now_ns + transfer_ns(request->left, stream_speed(medium));
 }
 
 static uint64_t event_next(const struct model_medium *medium)
@@ -160,7 +161,7 @@ static void medium_advance(struct model_medium *medium, uint64_t to_ns)
 /* Of a request with a connection to itself, from its first byte on. */
 static uint64_t alone_ns(const struct model_medium *medium, double bytes)
 {
-    return model_transfer_ns(bytes, (double)medium->config.stream_bytes_per_second);
+    return transfer_ns(bytes, (double)medium->config.stream_bytes_per_second);
 }
 
 /* When a request that is being transferred ends at the earliest: the others' bytes that the line
@@ -177,7 +178,7 @@ static uint64_t transfer_end(const struct model_medium *medium, const struct mod
             bytes += other->left < request->left ? other->left : request->left;
     }
     return medium->now_ns +
-           later(own_ns, model_transfer_ns(bytes, (double)medium->config.line_bytes_per_second));
+           later(own_ns, transfer_ns(bytes, (double)medium->config.line_bytes_per_second));
 }
 
 static int end_compare(const void *a, const void *b)

@@ -69,7 +69,4 @@ uint64_t model_medium_look(struct model_medium *medium, struct model_request *re
 void model_medium_drop(struct model_medium *medium, struct model_request *request,
                        uint64_t now_ns);
 
-/* Nanoseconds for `bytes` at that speed, rounded up. */
-uint64_t model_transfer_ns(double bytes, double bytes_per_second);
-
 #endif

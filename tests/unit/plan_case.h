@@ -74,6 +74,7 @@ static void case_make_profile(struct plan_case *c, struct plan_profile *profile)
         profile->request_bytes_max = CASE_PICK(c, 1, 100, 4096, 65536, 1 << 20, UINT64_MAX);
         profile->split_bytes = CASE_PICK(c, 0, 1, 7, 4096, 65536, UINT64_MAX);
         profile->waste_max = (uint32_t)CASE_PICK(c, 0, 1, 10, 50, 90, 100);
+        profile->discards = CASE_PICK(c, 0, 0, 1) != 0;
         profile->physical_order = case_below(c, 2);
     }
 }
@@ -271,7 +272,9 @@ static bool case_check_data(struct plan_case *c, const struct plan_slab *slab,
         if (from < last || (vector && (from < top || !direct))) {
             return CASE_FAIL(c, "member out of order, or not for a vector");
         }
-        if (from > top && from - top > (vector ? case_min(gap_max, PLAN_JUNK_BYTES) : gap_max)) {
+        if (from > top && from - top > (vector && !profile->discards
+                                            ? case_min(gap_max, PLAN_JUNK_BYTES)
+                                            : gap_max)) {
             return CASE_FAIL(c, "gap too large");
         }
         if (op->count > 1 && !fits) {

@@ -29,7 +29,7 @@ struct cache_case {
     uint64_t life_s;
 };
 
-static int application(void *data, struct credential_answer *answer)
+static int application(void *data, struct lsio_credential *answer)
 {
     static const char *const tokens[] = {"", "hush1", "hush2", "hush3", "hush4", "hush5"};
     struct cache_case *c = data;

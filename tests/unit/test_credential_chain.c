@@ -205,17 +205,17 @@ static void report_is_cut(void **state)
 
 /* ------------------------------------------------------------------------------- application -- */
 
-static struct credential_answer application;
+static struct lsio_credential application;
 static int application_status;
 
-static int ask_application(void *data, struct credential_answer *answer)
+static int ask_application(void *data, struct lsio_credential *answer)
 {
     assert_ptr_equal(data, &application);
     *answer = application;
     return application_status;
 }
 
-static void callback_kind(enum credential_store store, const struct credential_answer *answer,
+static void callback_kind(enum credential_store store, const struct lsio_credential *answer,
                           int status, enum http_credential_kind kind)
 {
     struct credential_case *c = case_begin(store);
@@ -234,14 +234,14 @@ static void callback_kind(enum credential_store store, const struct credential_a
 
 static void callback(void **state)
 {
-    const struct credential_answer keys = {.id = "I", .secret = "hush1"};
-    const struct credential_answer session = {
+    const struct lsio_credential keys = {.id = "I", .secret = "hush1"};
+    const struct lsio_credential session = {
         .id = "I", .secret = "hush1", .token = "hush2", .expires_unix_s = CASE_EXPIRES_S};
-    const struct credential_answer token = {.token = "hush", .expires_unix_s = CASE_EXPIRES_S};
-    const struct credential_answer signature = {.token = "sv=1&sig=hush"};
-    const struct credential_answer half = {.id = "I"};
-    const struct credential_answer nothing = {0};
-    const struct credential_answer old = {.token = "hush", .expires_unix_s = CASE_NOW_S};
+    const struct lsio_credential token = {.token = "hush", .expires_unix_s = CASE_EXPIRES_S};
+    const struct lsio_credential signature = {.token = "sv=1&sig=hush"};
+    const struct lsio_credential half = {.id = "I"};
+    const struct lsio_credential nothing = {0};
+    const struct lsio_credential old = {.token = "hush", .expires_unix_s = CASE_NOW_S};
 
     (void)state;
     application_status = 0;

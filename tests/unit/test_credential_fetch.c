@@ -138,7 +138,7 @@ static void misbehaviour(void **state)
         {{.kind = SERVER_CLOSE, .place = SERVER_BEFORE_HEAD}, -EIO},
         {{.kind = SERVER_CHUNK_BROKEN, .bytes = 3}, -EIO},
     };
-    const struct server_object object = {.path = "/a", .bytes = "0123456789", .size = 10};
+    const struct server_object object = {.path = "/a", .size = 10};
     const struct server_object large = {.path = "/l", .size = FETCH_BODY_BYTES_MAX + 1};
     const struct server_object fits = {.path = "/f", .size = FETCH_BODY_BYTES_MAX};
     const struct fetch_request request = {.method = NULL};

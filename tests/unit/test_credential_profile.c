@@ -317,6 +317,14 @@ static void single_sign_on(void **state)
     case_file(c, CACHE_NEW, "{\"startUrl\":\"hush\"}");
     fails(c, "new", -EINVAL, "holds no SSO token");
     fails(c, "part", -EINVAL, "must all be set");
+    case_file(c, CACHE_NEW, TOKEN);
+    case_environment(c, "AWS_ENDPOINT_URL_SSO", "http://host.example");
+    fails(c, "new", -EINVAL, "https");
+    case_environment(c, "AWS_ENDPOINT_URL_SSO", "http://127.0.0.1:99/");
+    sso_expect(c, 200, answer);
+    c->exchanges[c->expected - 1].url = "http://127.0.0.1:99/federation/credentials"
+                                        "?role_name=Reader%20X&account_id=123";
+    assert_int_equal(ask_as(c, "new"), 0);
     case_end(c);
 }
 

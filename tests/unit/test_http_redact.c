@@ -2,6 +2,8 @@
 /*
  * redact.h: no form in which a secret appears in URLs, headers, bodies or messages gets through,
  * encoded or not; ordinary text is left as it is; output never passes its room.
+ *
+ * LSIO_ROWS: H19
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -2,6 +2,8 @@
 /*
  * xml.h: error bodies of S3, STS and Azure; listings of S3, GCS and Azure, whole, byte by byte and
  * cut off anywhere; entities, endless listings and oversized bodies are refused.
+ *
+ * LSIO_ROWS: H28
  */
 #include <setjmp.h>
 #include <stdarg.h>

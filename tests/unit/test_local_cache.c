@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* The cache of open files: what stays open, what is closed when, and what happens without
- * descriptors. */
+/*
+ * The cache of open files: what stays open, what is closed when, and what happens without
+ * descriptors.
+ *
+ * LSIO_ROWS: L14
+ */
 #define _GNU_SOURCE
 
 #include "local_fixture.h"
@@ -489,6 +493,8 @@ static void forked_child_closes_quietly(void **state)
     read_once(f, 0);
     read_once(f, 1);
     assert_int_equal(fds_open(), before + 2);
+    for (uint32_t i = 0; i < LOCAL_WORKERS; i++)
+        rig_leave(&f->rigs[i], f->state);
     /* as in a child: no store_close that would lock, then the state */
     pthread_mutex_lock(&f->cache->lock);
     struct lsio_store *store = f->store;

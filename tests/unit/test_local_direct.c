@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* O_DIRECT: how ranges are cut, when it is used, what happens where it is refused. */
+/*
+ * O_DIRECT: how ranges are cut, when it is used, what happens where it is refused.
+ *
+ * LSIO_ROWS: L16
+ */
 #define _GNU_SOURCE
 
 #include "local_fixture.h"

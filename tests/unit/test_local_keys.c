@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* Keys, prefixes, store options and root paths: what is refused without asking the file system. */
+/*
+ * Keys, prefixes, store options and root paths: what is refused without asking the file system.
+ *
+ * LSIO_ROWS: D9
+ */
 #define _GNU_SOURCE
 
 #include <setjmp.h>

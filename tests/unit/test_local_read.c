@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* What becomes of single reads of local files, with a loop that fails on demand. */
+/*
+ * What becomes of single reads of local files, with a loop that fails on demand.
+ *
+ * LSIO_ROWS: L1 L3 L4 L9
+ */
 #define _GNU_SOURCE
 
 #include "local_fixture.h"

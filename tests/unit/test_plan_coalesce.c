@@ -83,6 +83,32 @@ static void slow_storage_copies_over_large_gaps(void **state)
     assert_int_equal(f->slab.bytes_read - f->slab.bytes_asked, MIB(1));
 }
 
+static void what_is_not_wanted_is_skipped_where_that_is_possible(void **state)
+{
+    struct fixture *f = *state;
+
+    fixture_reset(f, "cloud");
+    f->profile.discards = true;
+    add_direct(f, 0, 0, MIB(1));
+    add_direct(f, 0, MIB(2), MIB(1));
+    expect_only(f, PLAN_VECTOR, 2, MIB(3));
+
+    fixture_reset(f, "cloud"); /* a further request rather than a copy */
+    f->profile.discards = true;
+    for (uint32_t i = 0; i < PLAN_VECTOR_MAX + 10; i++)
+        add_direct(f, 0, 1024 * i, 512);
+    build(f);
+    assert_int_equal(f->slab.op_count, 2);
+    expect_op(&f->slab, 0, PLAN_VECTOR, PLAN_VECTOR_MAX, 1024 * PLAN_VECTOR_MAX - 512);
+    expect_op(&f->slab, 1, PLAN_VECTOR, 10, 10 * 1024 - 512);
+
+    fixture_reset(f, "cloud"); /* overlaps need a buffer all the same */
+    f->profile.discards = true;
+    add_direct(f, 0, 0, MIB(1));
+    add_direct(f, 0, MIB(1) / 2, MIB(1));
+    expect_only(f, PLAN_JOIN, 2, MIB(1) + MIB(1) / 2);
+}
+
 static void vector_has_a_limit_of_members(void **state)
 {
     struct fixture *f = *state;
@@ -444,6 +470,7 @@ int main(void)
         cmocka_unit_test(gap_zero_joins_nothing_else),
         cmocka_unit_test(vector_takes_gaps_up_to_the_junk_page),
         cmocka_unit_test(slow_storage_copies_over_large_gaps),
+        cmocka_unit_test(what_is_not_wanted_is_skipped_where_that_is_possible),
         cmocka_unit_test(vector_has_a_limit_of_members),
         cmocka_unit_test(buffered_chunks_join),
         cmocka_unit_test(the_default_chain_counts),

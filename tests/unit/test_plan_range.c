@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* Every row of the table of range forms in lsio.h. */
+/*
+ * Every row of the table of range forms in lsio.h.
+ *
+ * LSIO_ROWS: L26
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

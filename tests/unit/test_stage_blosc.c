@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* The blosc stage against libblosc's encoder: each compressor, shuffle and element size; stored
- * chunks; headers that lie; damage. */
+/*
+ * The blosc stage against libblosc's encoder: each compressor, shuffle and element size; stored
+ * chunks; headers that lie; damage.
+ *
+ * LSIO_ROWS: D1 D2 D3 D5
+ */
 #include "stage_case.h"
 
 #include <errno.h>

@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* CRC-32C: known sums, all lengths and alignments against the definition, and the stage's three
- * places. */
+/*
+ * CRC-32C: known sums, all lengths and alignments against the definition, and the stage's three
+ * places.
+ *
+ * LSIO_ROWS: D6
+ */
 #include "stage_case.h"
 
 #include <errno.h>

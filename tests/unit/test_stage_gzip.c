@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The gzip stage: the three framings as zlib writes them, several members, padding, lies, damage.
+/*
+ * The gzip stage: the three framings as zlib writes them, several members, padding, lies, damage.
+ *
+ * LSIO_ROWS: D1 D2 D5
  */
 #include "stage_case.h"
 

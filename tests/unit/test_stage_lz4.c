@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* The lz4 stage: numcodecs' framing, LZ4 frames, bare blocks; lies about sizes, damage. */
+/*
+ * The lz4 stage: numcodecs' framing, LZ4 frames, bare blocks; lies about sizes, damage.
+ *
+ * LSIO_ROWS: D1 D2 D5
+ */
 #include "stage_case.h"
 
 #include <errno.h>

@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* The zstd stage: frames as writers make them, sizes known and unknown, lies, damage. */
+/*
+ * The zstd stage: frames as writers make them, sizes known and unknown, lies, damage.
+ *
+ * LSIO_ROWS: D1 D2 D4 D5
+ */
 #include "stage_case.h"
 
 #include <errno.h>

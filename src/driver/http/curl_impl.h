@@ -39,6 +39,7 @@ struct transport {
     bool ended_posted;
     struct queue_node ended_node;
     struct curl_easy *free_easies;
+    uint32_t connections_max; /* idle ones that curl keeps */
     int *fds; /* open sockets, for a forked child to close */
     uint32_t fd_count;
 };

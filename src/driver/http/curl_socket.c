@@ -24,6 +24,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/mark.h"
 #include "driver/http/curl_impl.h"
 
 /* ----------------------------------------------------------------------------------- polls -- */
@@ -209,11 +210,14 @@ curl_socket_t curl_socket_open(void *user, curlsocktype purpose, struct curl_soc
     curl_socket_t fd;
 
     (void)purpose;
-    if (transport->fd_count == CURL_SOCKETS_MAX)
-        return CURL_SOCKET_BAD;
-    fd = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
-    if (fd >= 0)
-        transport->fds[transport->fd_count++] = fd;
+    fd = transport->fd_count < CURL_SOCKETS_MAX
+             ? socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol)
+             : -1;
+    if (fd < 0) {
+        LSIO_MARK(h24_no_socket);
+        return CURL_SOCKET_BAD; /* a connect that failed: it is tried again later */
+    }
+    transport->fds[transport->fd_count++] = fd;
     return fd;
 }
 

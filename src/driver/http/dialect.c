@@ -10,6 +10,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "driver/http/encode.h"
 #include "driver/http/http.h"
 #include "driver/http/sign/hash.h"
 #include "driver/http/sign/sharedkey.h"
@@ -76,6 +77,28 @@ int http_bucket_request(const struct http_store *store, struct http_request *req
     request->path = http_address_bucket_path(&store->settings.address);
     request->query = NULL;
     return region_apply(store, request, text);
+}
+
+/* Parameters stand in the order in which S3 signs them. */
+int http_missing_request(const struct http_store *store, const char *key,
+                         struct http_request *request, struct http_text *text)
+{
+    bool azure = store->settings.address.dialect == HTTP_DIALECT_AZURE;
+    int status = http_bucket_request(store, request, text);
+    const char *name = NULL;
+
+    request->method = "GET";
+    http_address_name(&store->settings.address, key, text);
+    if (!status)
+        status = http_text_end(text, &name);
+    if (status)
+        return status;
+    http_text_query(text, azure ? "comp" : "list-type", azure ? "list" : "2");
+    http_text_query(text, azure ? "maxresults" : "max-keys", "1");
+    http_text_query(text, "prefix", name);
+    if (azure)
+        http_text_query(text, "restype", "container");
+    return http_text_end(text, &request->query);
 }
 
 /* -------------------------------------------------------------------------------- signatures -- */

@@ -107,6 +107,17 @@ bool http_host_acquire(struct http_host *host, struct http_permit *permit)
     return granted;
 }
 
+bool http_host_try(struct http_host *host)
+{
+    bool granted;
+
+    pthread_mutex_lock(&host->lock);
+    granted = host->used < host->limit;
+    host->used += granted;
+    pthread_mutex_unlock(&host->lock);
+    return granted;
+}
+
 bool http_host_withdraw(struct http_host *host, struct http_permit *permit)
 {
     struct http_permit *before = NULL, *at;

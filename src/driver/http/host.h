@@ -79,6 +79,8 @@ int http_hosts_get(struct http_hosts *hosts, const char *name, uint32_t start, u
 /* True: the caller has a permit. False: `permit` is queued, and its node runs with the permit in
  * hand. */
 bool http_host_acquire(struct http_host *host, struct http_permit *permit);
+/* A permit if one is free, without a place in the queue. */
+bool http_host_try(struct http_host *host);
 /* Leaves the queue. False: too late, the node will run with a permit to give back. */
 bool http_host_withdraw(struct http_host *host, struct http_permit *permit);
 /* Gives a permit back, to the longest-waiting one if there is one. `first_byte_ns` 0: none came. */

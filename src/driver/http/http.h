@@ -63,6 +63,7 @@ struct http_store {
     struct fetch_client fetch_client;
     struct http_host *host;
     struct credential_cache *credentials; /* NULL: the store takes none */
+    char customer_digest[48];             /* of settings.customer_key, in base64 */
     /* shared */
     _Atomic uint64_t probe_bytes; /* what a whole object is expected to have, about */
 };
@@ -86,6 +87,13 @@ uint64_t http_random(struct http_worker *worker);
 /* A whole object of so many bytes was asked for. */
 void http_store_saw_size(struct http_store *store, uint64_t size);
 
+/* customer_key.c */
+/* Looks at settings.customer_key: -EINVAL and a sentence if it cannot be one, or would be sent in
+ * the clear. */
+int http_customer_key_make(struct http_store *store, char *why, size_t why_bytes);
+/* Adds it to a request for an object, if there is one. */
+int http_customer_key_send(const struct http_store *store, struct http_request *request);
+
 /* dialect.c */
 /* Adds what the store's kind asks of every request, and signs it. */
 int http_authorize(struct http_worker *worker, const struct http_store *store,
@@ -97,6 +105,9 @@ int http_object_request(const struct http_store *store, const char *key,
 /* The same of the bucket: for listings, whose query is still to be set. */
 int http_bucket_request(const struct http_store *store, struct http_request *request,
                         struct http_text *text);
+/* A listing of the one object `key`: a store that answers it holds the bucket. */
+int http_missing_request(const struct http_store *store, const char *key,
+                         struct http_request *request, struct http_text *text);
 
 extern const struct driver_ops driver_http;
 

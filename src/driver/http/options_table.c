@@ -193,7 +193,7 @@ const struct http_option http_options[] = {
     DURATION(ALL, "connect_timeout", connect_timeout_ms, 1, .standard = 10000,
              MEANS "to make a connection, TLS included (default 10s)"),
     DURATION(ALL, "pool_idle_timeout", idle_timeout_ms, 0,
-             MEANS "close a connection that idles so long"),
+             MEANS "use no connection again that idled longer"),
     COUNT(ALL, "pool_max_idle_per_host", connections_max, 0, 10000,
           MEANS "idle connections kept by a worker"),
 
@@ -201,7 +201,7 @@ const struct http_option http_options[] = {
     DURATION(ALL, "timeout", timeout_ms, 0,
              MEANS "for a whole request (default none: a slow answer is no failure, a stall is)"),
     DURATION(ALL, "read_timeout|stall_timeout", stall_timeout_ms, 1, .standard = 30000,
-             MEANS "without a byte in the middle of an answer (default 30s)"),
+             MEANS "with less than 1 KiB/s in the middle of an answer (default 30s)"),
     DURATION(ALL, "first_byte_timeout", first_byte_timeout_ms, 1, OWN, .standard = 30000,
              MEANS "until an answer begins (default 30s)"),
     COUNT(ALL, "retry_attempts_max", retry_attempts_max, 1, 1000, OWN, .standard = 10,

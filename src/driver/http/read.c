@@ -38,6 +38,7 @@ struct http_read {
     uint32_t wrong_answers;
     bool ends;   /* the object ends before the range does */
     bool sliced; /* the answer is the whole object */
+    bool measures; /* and its size shows only at its end */
 };
 
 static struct http_read *read_of(struct http_transfer *transfer)
@@ -153,11 +154,20 @@ static int read_prepare(struct http_transfer *transfer, struct http_request *req
     }
     if (!status && etag && etag[0] == '"') /* never a weak one, nor one that is none */
         status = http_request_header(request, "if-match", etag);
+    if (!status)
+        status = http_customer_key_send(transfer->store, request);
     if (!status) /* Cloud Storage would decompress what is stored compressed */
         status = http_request_header(
             request, "accept-encoding",
             transfer->store->settings.address.dialect == HTTP_DIALECT_GCS ? "gzip" : "identity");
     return status;
+}
+
+static int read_ask(struct http_transfer *transfer, struct http_request *request,
+                    struct http_text *text)
+{
+    return http_missing_request(transfer->store, read_of(transfer)->read->object->key, request,
+                                text);
 }
 
 /* --------------------------------------------------------------------------------- answers -- */
@@ -171,7 +181,7 @@ static int refuse(struct http_read *r, const char *what, const struct http_head 
              next_byte(r), last_byte(r), head->status, head->content_range);
     if (r->wrong_answers++ < WRONG_ANSWERS_MAX)
         return TRANSFER_AGAIN;
-    LSIO_MARK(http_wrong_answer);
+    LSIO_MARK(h02_wrong_answer);
     return LSIO_E_PROTOCOL;
 }
 
@@ -182,9 +192,10 @@ static bool encoding_is_fine(const struct http_read *r, const struct http_head *
     case HTTP_DIALECT_S3:
     case HTTP_DIALECT_AZURE:
         return true; /* metadata that the writer stored */
-    case HTTP_DIALECT_GCS:
-        return head->encoding == HTTP_ENCODING_IDENTITY ||
-               strcmp(head->content_encoding, head->stored_encoding) == 0;
+    case HTTP_DIALECT_GCS: /* what is stored compressed must not have been unpacked on the way */
+        if (head->stored_encoding[0] && strcmp(head->stored_encoding, "identity") != 0)
+            return strcmp(head->content_encoding, head->stored_encoding) == 0;
+        return head->encoding == HTTP_ENCODING_IDENTITY;
     default:
         return head->encoding == HTTP_ENCODING_IDENTITY;
     }
@@ -211,29 +222,37 @@ static int partial_head(struct http_read *r, const struct http_head *head)
     return 0;
 }
 
-static int whole_head(struct http_read *r, const struct http_head *head)
+/* The server sends all of the object, and not only what was asked for. */
+static int slice(struct http_read *r, uint64_t size)
 {
     uint64_t most = r->transfer.store->settings.full_body_bytes_max;
-    uint64_t size = head->content_length, first = next_byte(r), end = last_byte(r) + 1;
-    struct http_validator *version = version_of(r->read->object);
 
-    if (is_probe(r) && size == HTTP_SIZE_UNKNOWN)
-        return refuse(r, "no size", head);
-    if (r->read->bytes == 0)
-        return TRANSFER_DONE;
-    if (first != 0 || size == HTTP_SIZE_UNKNOWN || size > end) {
-        if ((size == HTTP_SIZE_UNKNOWN ? end : size) > most) {
-            snprintf(
-                r->transfer.why, sizeof(r->transfer.why),
-                "the server ignores ranges, and the object is larger than full_body_bytes_max");
-            return LSIO_E_UNSUPPORTED;
-        }
-        LSIO_MARK(http_sliced);
-        version->no_ranges = true;
+    if ((size == HTTP_SIZE_UNKNOWN ? last_byte(r) + 1 : size) > most) {
+        LSIO_MARK(h03_too_large_to_slice);
+        snprintf(r->transfer.why, sizeof(r->transfer.why),
+                 "the server ignores ranges, and the object is larger than full_body_bytes_max");
+        return LSIO_E_UNSUPPORTED;
     }
+    LSIO_MARK(h03_sliced);
+    atomic_store(&version_of(r->read->object)->no_ranges, true);
+    return 0;
+}
+
+static int whole_head(struct http_read *r, const struct http_head *head)
+{
+    uint64_t size = head->content_length, first = next_byte(r), end = last_byte(r) + 1;
+    int status = 0;
+
+    r->measures = is_probe(r) && size == HTTP_SIZE_UNKNOWN;
+    if (r->read->bytes == 0 && !r->measures)
+        return TRANSFER_DONE;
+    if (first != 0 || size == HTTP_SIZE_UNKNOWN || size > end)
+        status = slice(r, size);
+    if (status)
+        return status;
     r->sliced = true;
     r->skip = first;
-    r->expect = end - first;
+    r->expect = r->read->bytes ? end - first : 0;
     if (size != HTTP_SIZE_UNKNOWN && size < end) {
         r->expect = size > first ? size - first : 0;
         r->skip = size > first ? first : size;
@@ -247,6 +266,9 @@ static int unsatisfiable_head(struct http_read *r, const struct http_head *head)
 {
     if (is_probe(r) && head->range_total == HTTP_SIZE_UNKNOWN)
         return refuse(r, "no size", head);
+    if (head->range_total != HTTP_SIZE_UNKNOWN && head->range_total > next_byte(r))
+        return refuse(r, "the range begins before the end", head);
+    LSIO_MARK(h05_beyond_the_end);
     r->ends = true;
     return 0;
 }
@@ -257,11 +279,11 @@ static int read_head(struct http_transfer *transfer, const struct http_head *hea
     int status;
 
     r->skip = r->drained = r->expect = 0;
-    r->sliced = r->ends = false;
+    r->sliced = r->ends = r->measures = false;
     if (head->status != 416 && !encoding_is_fine(r, head)) {
-        LSIO_MARK(http_encoded_answer);
+        LSIO_MARK(h16_encoded_answer);
         snprintf(transfer->why, sizeof(transfer->why), "the answer is encoded: %s",
-                 head->content_encoding);
+                 head->content_encoding[0] ? head->content_encoding : "unpacked by the server");
         return LSIO_E_PROTOCOL;
     }
     if (head->status != 200 && head->status != 206 && head->status != 416)
@@ -271,7 +293,7 @@ static int read_head(struct http_transfer *transfer, const struct http_head *hea
     status = head->status == 416 ? size_check(r->read->object, head->range_total)
                                  : version_check(r->read->object, head);
     if (status) {
-        LSIO_MARK(http_version_changed);
+        LSIO_MARK(h17_version_changed);
         return status;
     }
     if (head->status == 206)
@@ -310,7 +332,10 @@ static void *read_room(struct http_transfer *transfer, uint64_t *bytes)
     if (r->expect)
         return wanted_room(r, bytes);
     /* what nobody asked for: the rest of a slice, the text of an error */
-    if (r->sliced || transfer->owner->base.head.status == 416) {
+    if (r->measures) {
+        uint64_t most = transfer->store->settings.full_body_bytes_max;
+        *bytes = most - r->drained;
+    } else if (r->sliced || transfer->owner->base.head.status == 416) {
         *bytes = DRAIN_BYTES_MAX > r->drained ? DRAIN_BYTES_MAX - r->drained : 0;
         transfer->enough = true;
     } else {
@@ -339,10 +364,25 @@ static void read_got(struct http_transfer *transfer, uint64_t bytes)
     }
 }
 
+/* A body without a length has ended where its framing says that it ends. */
+static int body_measured(struct http_read *r)
+{
+    uint64_t size = r->read->offset + r->got + r->drained;
+
+    LSIO_MARK(h14_measured);
+    if (r->skip) /* it ended before the range begins: an object of a size that a probe does not tell */
+        return LSIO_E_PROTOCOL;
+    r->expect = 0;
+    return size_check(r->read->object, size);
+}
+
 static int read_complete(struct http_transfer *transfer)
 {
     struct http_read *r = read_of(transfer);
+    uint64_t size;
 
+    if (r->measures)
+        return body_measured(r);
     if (r->got == r->read->bytes)
         return 0;
     if (r->expect == 0 && r->ends)
@@ -350,8 +390,10 @@ static int read_complete(struct http_transfer *transfer)
     if (r->expect == 0) /* a part of the range, as a server may: go on */
         return TRANSFER_AGAIN;
     /* a body without length that ended early */
-    if (r->sliced)
-        return is_probe(r) ? LSIO_E_PROTOCOL : LSIO_E_TRUNCATED;
+    size = atomic_load(&r->read->object->plan.size);
+    if (r->sliced && (size == LSIO_SIZE_UNKNOWN || size < last_byte(r) + 1))
+        return LSIO_E_TRUNCATED;
+    LSIO_MARK(h14_ended_early);
     return r->wrong_answers++ < WRONG_ANSWERS_MAX ? TRANSFER_AGAIN : LSIO_E_PROTOCOL;
 }
 
@@ -376,6 +418,7 @@ static void read_done(struct http_transfer *transfer, int32_t status)
 
 static const struct http_transfer_ops read_ops = {
     .prepare = read_prepare,
+    .ask = read_ask,
     .head = read_head,
     .room = read_room,
     .got = read_got,

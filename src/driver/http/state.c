@@ -30,7 +30,10 @@ static uint64_t tick_ns(const struct http_worker *worker)
         uint64_t limit_ms = settings->stall_timeout_ms < settings->first_byte_timeout_ms
                                 ? settings->stall_timeout_ms
                                 : settings->first_byte_timeout_ms;
-        uint64_t own = limit_ms * NS_PER_MS / TICKS_PER_LIMIT;
+        uint64_t own;
+        if (settings->timeout_ms && settings->timeout_ms < limit_ms)
+            limit_ms = settings->timeout_ms;
+        own = limit_ms * NS_PER_MS / TICKS_PER_LIMIT;
         if (settings->hedge && HEDGE_TICK_NS < own)
             own = HEDGE_TICK_NS;
         least = own < least ? own : least;

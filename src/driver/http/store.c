@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "driver/http/credential/aws_profile.h"
 #include "driver/http/list.h"
 #include "driver/http/read.h"
 #include "driver/http/redact.h"
@@ -49,7 +50,9 @@ static int profile_choose(struct http_store *store, const struct driver_open *op
         return status;
     snprintf(profile->reason, sizeof(profile->reason), "%s",
              plain ? "an HTTP server" : "a bucket of an object store");
-    return driver_options_apply(open, profile, http_option_taken, store);
+    status = driver_options_apply(open, profile, http_option_taken, store);
+    profile->discards = true;
+    return status;
 }
 
 static int host_find(struct http_store *store)
@@ -72,7 +75,8 @@ static int credentials_make(struct http_store *store)
 {
     static const enum credential_store kinds[] = {[HTTP_DIALECT_S3] = CREDENTIAL_S3,
                                                   [HTTP_DIALECT_GCS] = CREDENTIAL_GCS,
-                                                  [HTTP_DIALECT_AZURE] = CREDENTIAL_AZURE};
+                                                  [HTTP_DIALECT_AZURE] = CREDENTIAL_AZURE,
+                                                  [HTTP_DIALECT_HTTP] = CREDENTIAL_HTTP};
     struct credential_world world;
     struct credential_cache_config config = {.store = kinds[store->settings.address.dialect],
                                              .settings = &store->settings.credential,
@@ -80,12 +84,14 @@ static int credentials_make(struct http_store *store)
                                              .memory = &store->state->memory,
                                              .helper = store->state->helper};
 
-    if (store->settings.address.dialect == HTTP_DIALECT_HTTP ||
-        store->settings.address.signed_query)
+    if (store->settings.address.signed_query ||
+        (store->settings.address.dialect == HTTP_DIALECT_HTTP &&
+         !store->settings.credential.callback))
         return 0;
     store->fetch_client = (struct fetch_client){.ca_file = store->settings.ca_file,
                                                 .ca_directory = store->settings.ca_path,
                                                 .proxy = store->settings.proxy_url,
+                                                .proxy_excludes = store->settings.proxy_excludes,
                                                 .insecure = store->settings.insecure};
     credential_world_init(&world, &store->fetch_client);
     return credential_cache_create(&config, &store->credentials);
@@ -103,9 +109,12 @@ static void target_make(struct http_store *store)
         .resolve = settings->resolve,
         .user_agent = settings->user_agent ? settings->user_agent : "lsio",
         .connect_timeout_ms = (uint32_t)settings->connect_timeout_ms,
+        .idle_timeout_ms = (uint32_t)settings->idle_timeout_ms,
         .connections_max = (uint32_t)settings->connections_max,
         .insecure = settings->insecure,
-        .http2 = settings->http2_only,
+        .own_certificates = settings->disable_system_certificates,
+        .randomize_addresses = settings->randomize_addresses,
+        .http2 = settings->http2_only && !settings->http1_only,
     };
 }
 
@@ -121,15 +130,42 @@ static void http_store_close(struct lsio_store *base, bool forked)
     free(store);
 }
 
-static int http_store_open(const struct driver_open *open, struct lsio_store **out)
+static const char *option_find(const struct driver_open *open, const char *key)
 {
-    struct http_store *store = calloc(1, sizeof(*store));
+    for (size_t i = 0; i < open->option_count; i++)
+        if (strcmp(open->options[i].key, key) == 0)
+            return open->options[i].value;
+    return NULL;
+}
+
+/* What the URL, options, the environment and, where it may be S3, the AWS profile say together. */
+static int settings_read(struct http_store *store, const struct driver_open *open)
+{
+    bool may_be_s3 = strncmp(open->url, "s3", 2) == 0 || strncmp(open->url, "https:", 6) == 0;
+    struct aws_profile profile = {.found = false};
     struct http_settings_input input = {.url = open->url,
                                         .options = open->options,
                                         .option_count = open->option_count,
                                         .environment = environment_get,
                                         .why = open->why,
                                         .why_bytes = open->why_bytes};
+    int status = 0;
+
+    if (may_be_s3) {
+        status = aws_profile_load_early(option_find(open, "aws_profile"), environment_get, NULL,
+                                        &profile, open->why, open->why_bytes);
+        input.profile = aws_profile_value;
+        input.profile_data = &profile;
+    }
+    if (!status)
+        status = http_settings_read(&store->settings, &input);
+    aws_profile_finish(&profile);
+    return status;
+}
+
+static int http_store_open(const struct driver_open *open, struct lsio_store **out)
+{
+    struct http_store *store = calloc(1, sizeof(*store));
     int status;
 
     if (!store)
@@ -139,7 +175,7 @@ static int http_store_open(const struct driver_open *open, struct lsio_store **o
     store->state = open->state;
     store->env = open->env;
     atomic_init(&store->probe_bytes, PROBE_BYTES_FIRST);
-    status = http_settings_read(&store->settings, &input);
+    status = settings_read(store, open);
     if (status) {
         free(store);
         return status;
@@ -151,6 +187,8 @@ static int http_store_open(const struct driver_open *open, struct lsio_store **o
         status = host_find(store);
     if (!status)
         status = credentials_make(store);
+    if (!status)
+        status = http_customer_key_make(store, open->why, open->why_bytes);
     if (status) {
         http_store_close(&store->base, false);
         return status;
@@ -158,6 +196,24 @@ static int http_store_open(const struct driver_open *open, struct lsio_store **o
     target_make(store);
     *out = &store->base;
     return 0;
+}
+
+/* Credentials come from the application from now on. */
+static int http_set_credentials(struct lsio_store *base, lsio_credential_fn *ask, void *data)
+{
+    struct http_store *store = http_store_of(base);
+    struct credential_cache *old = store->credentials;
+    int status;
+
+    store->settings.credential.callback = ask;
+    store->settings.credential.callback_data = data;
+    store->credentials = NULL;
+    status = credentials_make(store);
+    if (status)
+        store->credentials = old;
+    else
+        credential_cache_destroy(old, false);
+    return status;
 }
 
 /* ---------------------------------------------------------------------------------- probes -- */
@@ -223,4 +279,5 @@ const struct driver_ops driver_http = {
     .finish_object = http_object_finish,
     .object_info = http_object_info,
     .list = http_list,
+    .set_credentials = http_set_credentials,
 };

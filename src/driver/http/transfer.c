@@ -9,13 +9,19 @@
  * tokens. A try over a connection that had been closed by the server before it read anything is no
  * try (RFC 9110 section 9.2.2: GET is idempotent), once per attempt.
  *
- * Clocks. A transfer stands still when its answers do not grow for stall_timeout_ms, or none begins
- * within first_byte_timeout_ms; that is looked at by ticks of a quarter of it, in the worker's
- * loop, so time that the worker spends in chains does not count as the server's: what had arrived
- * is taken first.
+ * Clocks. A transfer stands still when its answer grows by less than STALL_BYTES_PER_S for
+ * stall_timeout_ms, or none begins within first_byte_timeout_ms; that is looked at by ticks of a
+ * quarter of it, in the worker's loop, so time that the worker spends in chains does not count as
+ * the server's: what had arrived is taken first. What has come is kept, so ending a slow request
+ * loses nothing but the connection.
  *
- * A hedge is a second request after the host's usual first-byte time. It races for the head only:
- * the first good head owns the destination, the other request is ended unread.
+ * A hedge is a second request after the host's usual first-byte time, with a permit of its own. It
+ * races for the head only: the first good head owns the destination, the other request is ended
+ * unread.
+ *
+ * A 404 that does not say what is absent may be a wrong bucket or a proxy's. The store is then
+ * asked once for a listing of nothing but that name: an answer shows that it is only the object
+ * that is not there.
  *
  * Threads: the worker.
  */
@@ -27,13 +33,15 @@
 #include <time.h>
 
 #include "base/mark.h"
-#include "driver/http/encode.h"
 #include "driver/http/redact.h"
+#include "driver/http/redirect.h"
 #include "driver/http/xml.h"
 
 #define HTTP_RETRY_AFTER_MS    60000u
 #define HTTP_REDIRECTS_MAX     5u
 #define HTTP_ERROR_DISCARD_MAX 65536u
+#define HTTP_UNRESOLVED_MAX    2u
+#define STALL_BYTES_PER_S      1024u
 #define NS_PER_MS              UINT64_C(1000000)
 
 static void transfer_go(struct http_transfer *t);
@@ -156,7 +164,7 @@ static void retry(struct http_transfer *t, int32_t status, uint64_t wait_ms)
     if (t->attempts >= settings->retry_attempts_max ||
         now - t->began_ns >= settings->retry_timeout_ms * NS_PER_MS ||
         !http_host_retry(t->store->host)) {
-        LSIO_MARK(http_retries_used_up);
+        LSIO_MARK(h09_retries_used_up);
         finish(t, status);
         return;
     }
@@ -170,89 +178,30 @@ static void retry(struct http_transfer *t, int32_t status, uint64_t wait_ms)
     sleep_until(t, now + pause);
 }
 
-/* ------------------------------------------------------------------------------- redirects -- */
+/* ----------------------------------------------------------------------------------- errors -- */
 
-static bool same_host(const struct http_transfer *t, const char *location)
-{
-    char prefix[512];
-    int length = snprintf(prefix, sizeof(prefix), "%s://%s", t->request.scheme, t->request.host);
-
-    return length > 0 && (size_t)length < sizeof(prefix) &&
-           strncmp(location, prefix, (size_t)length) == 0 &&
-           (location[length] == '/' || location[length] == '?' || location[length] == '\0');
-}
-
-/* Where the answer leads, as an absolute URL in t->location. False: not to be followed. */
+/* Where the answer leads, to t->location. False: not to be followed. */
 static bool redirect_take(struct http_transfer *t, const char *location)
 {
-    bool secure = strcmp(t->request.scheme, "https") == 0;
-    char whole[sizeof(t->location)];
-    int length;
+    char url[sizeof(t->location)];
 
     if (++t->redirects > HTTP_REDIRECTS_MAX) {
+        LSIO_MARK(h11_too_many_redirects);
         why(t, "too many redirects");
         return false;
     }
-    if (location[0] == '/' && location[1] == '/')
-        length = snprintf(whole, sizeof(whole), "%s:%s", t->request.scheme, location);
-    else if (location[0] == '/')
-        length = snprintf(whole, sizeof(whole), "%s://%s%s", t->request.scheme, t->request.host,
-                          location);
-    else
-        length = snprintf(whole, sizeof(whole), "%s", location);
-    if (length < 0 || (size_t)length >= sizeof(whole) || !http_text_is_clean(whole) ||
-        (strncmp(whole, "https://", 8) != 0 && (secure || strncmp(whole, "http://", 7) != 0))) {
-        LSIO_MARK(http_redirect_refused);
+    if (!http_redirect_resolve(&t->request, location, url, sizeof(url))) {
+        LSIO_MARK(h11_redirect_refused);
         why(t, "a redirect leads to where it must not be followed");
         return false;
     }
-    if (!same_host(t, whole)) {
-        LSIO_MARK(http_redirect_to_another_host);
+    if (!http_redirect_is_at_home(&t->request, url)) {
+        LSIO_MARK(h11_redirect_to_another_host);
         t->foreign = true;
     }
-    memcpy(t->location, whole, sizeof(whole));
+    memcpy(t->location, url, sizeof(url));
     return true;
 }
-
-/* Points the request to t->location; with another host nothing of ours but range and validator goes
- * there. */
-static int redirect_apply(struct http_transfer *t)
-{
-    struct http_request *request = &t->request;
-    char *at = strstr(t->location, "://") + 3, *path = at + strcspn(at, "/?#"), *query;
-    const char *text;
-    uint32_t kept = 0;
-
-    http_text_append(&t->text, at, (size_t)(path - at));
-    if (http_text_end(&t->text, &request->host))
-        return -ENOBUFS;
-    request->scheme = t->location[4] == 's' ? "https" : "http";
-    query = path + strcspn(path, "?#");
-    if (*path != '/')
-        http_text_puts(&t->text, "/");
-    http_text_append(&t->text, path, (size_t)(query - path));
-    if (http_text_end(&t->text, &request->path))
-        return -ENOBUFS;
-    request->query = NULL;
-    if (*query == '?') {
-        http_text_append(&t->text, query + 1, strcspn(query + 1, "#"));
-        if (http_text_end(&t->text, &text))
-            return -ENOBUFS;
-        request->query = text;
-    }
-    if (!t->foreign)
-        return 0;
-    for (uint32_t i = 0; i < request->header_count; i++) {
-        const char *name = request->headers[i].name;
-        if (strcmp(name, "range") == 0 || strcmp(name, "if-match") == 0 ||
-            strcmp(name, "accept-encoding") == 0)
-            request->headers[kept++] = request->headers[i];
-    }
-    request->header_count = kept;
-    return 0;
-}
-
-/* ----------------------------------------------------------------------------------- errors -- */
 
 static void region_take(struct http_transfer *t, const char *region)
 {
@@ -283,6 +232,33 @@ static void once(struct http_transfer *t, bool *done, int32_t status)
     transfer_go(t);
 }
 
+/* What the server teaches - region, clock, that credentials are stale - is learned once, and from
+ * the store's own server only. */
+static void error_learn(struct http_transfer *t, const struct http_head *head,
+                        const struct http_verdict *verdict)
+{
+    if (t->foreign) {
+        finish(t, verdict->status);
+    } else if (verdict->action == HTTP_REGION) {
+        LSIO_MARK(h11_region_found);
+        if (!t->region_changed)
+            region_take(t, verdict->region);
+        once(t, &t->region_changed, verdict->status);
+    } else if (verdict->action == HTTP_CLOCK) {
+        LSIO_MARK(h27_clock_skewed);
+        if (!t->clock_changed)
+            clock_take(t, head);
+        once(t, &t->clock_changed, verdict->status);
+    } else if (t->credential) {
+        LSIO_MARK(h07_credentials_refused);
+        if (!t->credentials_renewed)
+            credential_cache_refused(t->store->credentials, t->credential);
+        once(t, &t->credentials_renewed, verdict->status);
+    } else {
+        finish(t, verdict->status);
+    }
+}
+
 static void error_act(struct http_transfer *t, const struct http_head *head,
                       const struct http_verdict *verdict)
 {
@@ -291,7 +267,7 @@ static void error_act(struct http_transfer *t, const struct http_head *head,
     switch (verdict->action) {
     case HTTP_RETRY:
     case HTTP_THROTTLE:
-        LSIO_MARK(http_server_said_later);
+        LSIO_MARK(h09_server_said_later);
         (void)http_head_retry_after(head, (int64_t)time(NULL), &wait_ms);
         retry(t, verdict->status, wait_ms);
         return;
@@ -301,30 +277,37 @@ static void error_act(struct http_transfer *t, const struct http_head *head,
         else
             finish(t, verdict->status);
         return;
-    case HTTP_REGION:
-        LSIO_MARK(http_region_found);
-        if (!t->region_changed)
-            region_take(t, verdict->region);
-        once(t, &t->region_changed, verdict->status);
-        return;
-    case HTTP_CLOCK:
-        LSIO_MARK(http_clock_skewed);
-        if (!t->clock_changed)
-            clock_take(t, head);
-        once(t, &t->clock_changed, verdict->status);
-        return;
-    case HTTP_CREDENTIALS:
-        LSIO_MARK(http_credentials_refused);
-        if (t->credential && !t->credentials_renewed) {
-            credential_cache_refused(t->store->credentials, t->credential);
-            once(t, &t->credentials_renewed, verdict->status);
+    case HTTP_ASK_MISSING:
+        if (!t->ops->ask || t->foreign || t->asking) {
+            finish(t, verdict->status);
             return;
         }
-        break;
-    default:
+        LSIO_MARK(h06_asks_whether_missing);
+        t->asking = true;
+        transfer_go(t);
+        return;
+    case HTTP_REGION:
+    case HTTP_CLOCK:
+    case HTTP_CREDENTIALS:
+        error_learn(t, head, verdict);
+        return;
+    case HTTP_FAIL:
         break;
     }
-    finish(t, verdict->status);
+    /* a listing that is absent proves nothing of the object */
+    finish(t, t->asking && verdict->status == -ENOENT ? LSIO_E_HTTP : verdict->status);
+}
+
+/* A proxy that refuses is named: the server knows nothing of it. */
+static void proxy_why(struct http_transfer *t)
+{
+    const char *url = t->store->target.proxy_url;
+    char text[sizeof(t->why)];
+
+    LSIO_MARK(h25_proxy_refused);
+    snprintf(text, sizeof(text), "said by the proxy %s",
+             url && *url ? url : "that the environment names");
+    why(t, text);
 }
 
 /* The answer was an error: what now? */
@@ -346,7 +329,11 @@ static void error_judge(struct http_transfer *t)
     snprintf(t->request_id, sizeof(t->request_id), "%s",
              head->request_id[0] ? head->request_id : xml.request_id);
     t->why[0] = '\0';
+    if (head->status == 407)
+        proxy_why(t);
     why(t, xml.message);
+    if (head->status / 100 == 3 && !head->location[0])
+        why(t, "a redirect that leads nowhere: is the region wrong?");
     http_judge(&judge, head, t->error_code, xml.region, &verdict);
     permit_return(t, verdict.action == HTTP_THROTTLE ? HTTP_OUTCOME_THROTTLED : HTTP_OUTCOME_OTHER);
     error_act(t, head, &verdict);
@@ -365,6 +352,9 @@ static int32_t transport_status(enum transport_error error)
         return -ECONNRESET;
     case TRANSPORT_MEMORY:
         return -ENOMEM;
+    case TRANSPORT_PROXY:
+        return LSIO_E_HTTP;
+    case TRANSPORT_SLOW:
     case TRANSPORT_ABORTED:
         return -ETIMEDOUT;
     default:
@@ -372,31 +362,57 @@ static int32_t transport_status(enum transport_error error)
     }
 }
 
+/* Whether asking again may help. */
+static bool transport_passes(struct http_transfer *t)
+{
+    switch (t->end.error) {
+    case TRANSPORT_TLS:
+        LSIO_MARK(h18_tls_refused);
+        return false;
+    case TRANSPORT_MEMORY:
+        return false;
+    case TRANSPORT_OVERLONG:
+        LSIO_MARK(h13_body_too_long);
+        return false;
+    case TRANSPORT_PROXY:
+        return t->end.proxy_status != 407;
+    case TRANSPORT_RESOLVE: /* once more, for a name server that was busy */
+        LSIO_MARK(h21_no_address);
+        return ++t->unresolved < HTTP_UNRESOLVED_MAX;
+    case TRANSPORT_PROTOCOL: /* once more: stray bytes of the answer before spoil a connection */
+        LSIO_MARK(h15_not_http);
+        return !t->garbled && (t->garbled = true);
+    default:
+        return true;
+    }
+}
+
 /* No whole answer came. */
 static void transport_failed(struct http_transfer *t)
 {
-    enum transport_error error = t->end.error;
-    int32_t status = transport_status(error);
+    static const char *const causes[] = {
+        [TRANSFER_LATE] = "no answer began within first_byte_timeout",
+        [TRANSFER_STALLED] = "the answer stood still for stall_timeout",
+        [TRANSFER_TOO_LONG] = "the answer was not complete within timeout"};
+    int32_t status = transport_status(t->end.error);
 
-    t->code = 0;
+    t->code = t->end.proxy_status;
     t->why[0] = '\0';
-    why(t, t->cause == TRANSFER_STALLED ? "the server sent nothing for too long" : t->end.text);
+    if (t->code)
+        proxy_why(t);
+    why(t, t->cause ? causes[t->cause] : t->end.text);
     permit_return(t, HTTP_OUTCOME_OTHER);
-    if (error == TRANSPORT_RESET && t->end.reused && !t->end.any_bytes && !t->silent) {
-        LSIO_MARK(http_idle_connection_was_closed);
+    if (t->end.error == TRANSPORT_RESET && t->end.reused && !t->end.any_bytes && !t->silent) {
+        LSIO_MARK(h22_idle_connection_was_closed);
         t->silent = true;
         t->attempts--;
         transfer_go(t);
-        return;
-    }
-    if (error == TRANSPORT_TLS || error == TRANSPORT_MEMORY || error == TRANSPORT_OVERLONG ||
-        (error == TRANSPORT_PROTOCOL && !t->end.reused)) {
-        LSIO_MARK(http_not_tried_again);
+    } else if (transport_passes(t)) {
+        t->silent = false;
+        retry(t, status, 0);
+    } else {
         finish(t, status);
-        return;
     }
-    t->silent = false;
-    retry(t, status, 0);
 }
 
 /* No request of this attempt is in flight any more: what came of it? */
@@ -435,23 +451,33 @@ static struct http_wire *wire_of(struct transport_request *base)
     return container_of(base, struct http_wire, base);
 }
 
+/* Whether the other request, if there is one, may still bring what this answer does not. */
+static bool other_may_win(const struct http_transfer *t, const struct http_wire *wire)
+{
+    return t->wires[wire == &t->wires[0]].running;
+}
+
 static int wire_head(struct transport_request *base, const struct http_head *head)
 {
     struct http_wire *wire = wire_of(base);
     struct http_transfer *t = wire->transfer;
+    bool good = (head->status >= 200 && head->status < 300) || head->status == 416;
 
-    if (t->owner)
-        return -1; /* the other request was faster */
+    if (t->owner || (!good && other_may_win(t, wire)))
+        return -1; /* the other request is the better one */
     t->owner = wire;
-    t->progress++;
+    t->progress_seen = ++t->progress;
+    t->quiet_ns = 0;
+    t->silent = false;
     if (t->first_byte_ns == 0)
         t->first_byte_ns = now_ns(t) - wire->sent_ns;
     for (int i = 0; i < 2; i++)
         if (&t->wires[i] != wire && t->wires[i].running)
             t->worker->state->transport_ops->abort(t->worker->transport, &t->wires[i].base);
     memcpy(t->request_id, head->request_id, sizeof(t->request_id));
-    if ((head->status >= 200 && head->status < 300) || head->status == 416) {
-        t->decided = t->ops->head(t, head);
+    if (good) {
+        /* that the store answers at all is what was asked */
+        t->decided = t->asking ? -ENOENT : t->ops->head(t, head);
         return t->decided ? -1 : 0;
     }
     t->is_error = true;
@@ -494,6 +520,8 @@ static void wire_end(struct transport_request *base, const struct transport_end 
     struct http_transfer *t = wire->transfer;
 
     wire->running = false;
+    if (wire == &t->wires[1])
+        http_host_release(t->store->host, HTTP_OUTCOME_OTHER, 0, now_ns(t));
     if (t->owner == wire || !t->owner)
         t->end = *end;
     if (!t->wires[0].running && !t->wires[1].running)
@@ -525,9 +553,9 @@ static int request_build(struct http_transfer *t)
 
     memset(&t->request, 0, sizeof(t->request));
     http_text_init(&t->text, t->memory, sizeof(t->memory));
-    status = t->ops->prepare(t, &t->request, &t->text);
-    if (!status && t->location[0])
-        status = redirect_apply(t);
+    status = (t->asking ? t->ops->ask : t->ops->prepare)(t, &t->request, &t->text);
+    if (!status && t->location[0] && !t->asking)
+        status = http_redirect_apply(&t->request, t->location, t->foreign, &t->text);
     if (!status && !t->foreign)
         status = http_authorize(t->worker, t->store, credential, &t->request, &t->text);
     return status;
@@ -601,7 +629,7 @@ static void credential_failed(struct http_transfer *t, int status)
 {
     char report[CREDENTIAL_REPORT_BYTES];
 
-    LSIO_MARK(http_no_credentials);
+    LSIO_MARK(h26_no_credentials);
     credential_cache_report(t->store->credentials, report, sizeof(report));
     why(t, report);
     finish(t, status);
@@ -670,17 +698,42 @@ void transfer_cancel(struct http_transfer *t)
 static void hedge(struct http_transfer *t, uint64_t now)
 {
     const struct http_settings *settings = &t->store->settings;
+    struct http_host *host = t->store->host;
     uint64_t usual_ns;
 
     if (!settings->hedge || t->owner || t->wires[1].running || !t->wires[0].running)
         return;
     usual_ns = settings->hedge_delay_ms ? settings->hedge_delay_ms * NS_PER_MS
-                                        : http_host_first_byte(t->store->host, 95);
-    if (!usual_ns || now - t->wires[0].sent_ns < usual_ns ||
-        !http_host_hedge(t->store->host, (uint32_t)settings->hedge_percent))
+                                        : http_host_first_byte(host, 95);
+    if (!usual_ns || now - t->wires[0].sent_ns < usual_ns || !http_host_try(host))
         return;
-    LSIO_MARK(http_hedged);
+    if (!http_host_hedge(host, (uint32_t)settings->hedge_percent)) {
+        http_host_release(host, HTTP_OUTCOME_OTHER, 0, now);
+        return;
+    }
+    LSIO_MARK(h12_hedged);
     wire_start(t, &t->wires[1]);
+}
+
+/* What keeps a running transfer from going on, by the clock; 0: nothing. */
+static enum transfer_cause overdue(struct http_transfer *t, uint64_t now, uint64_t tick_ns)
+{
+    const struct http_settings *settings = &t->store->settings;
+    uint64_t least = t->owner ? settings->stall_timeout_ms * STALL_BYTES_PER_S / 1000 : 0;
+
+    if (settings->timeout_ms && now - t->wires[0].sent_ns >= settings->timeout_ms * NS_PER_MS)
+        return TRANSFER_TOO_LONG;
+    if (t->progress - t->progress_seen > least) {
+        t->progress_seen = t->progress;
+        t->quiet_ns = 0;
+        return TRANSFER_BY_SERVER;
+    }
+    t->quiet_ns += tick_ns;
+    if (!t->owner)
+        return t->quiet_ns >= settings->first_byte_timeout_ms * NS_PER_MS ? TRANSFER_LATE
+                                                                           : TRANSFER_BY_SERVER;
+    return t->quiet_ns >= settings->stall_timeout_ms * NS_PER_MS ? TRANSFER_STALLED
+                                                                 : TRANSFER_BY_SERVER;
 }
 
 void transfer_tick(struct http_worker *worker, uint64_t tick_ns)
@@ -689,21 +742,13 @@ void transfer_tick(struct http_worker *worker, uint64_t tick_ns)
     uint64_t now = worker->env->os->now_ns();
 
     for (; t; t = next) {
-        const struct http_settings *settings = &t->store->settings;
         next = t->next;
-        if (t->canceled)
+        if (t->canceled || t->cause)
             continue;
         hedge(t, now);
-        if (t->progress != t->progress_seen) {
-            t->progress_seen = t->progress;
-            t->quiet_ns = 0;
-            continue;
-        }
-        t->quiet_ns += tick_ns;
-        if (t->quiet_ns >=
-            NS_PER_MS * (t->owner ? settings->stall_timeout_ms : settings->first_byte_timeout_ms)) {
-            LSIO_MARK(http_stalled);
-            t->cause = TRANSFER_STALLED;
+        t->cause = overdue(t, now, tick_ns);
+        if (t->cause) {
+            LSIO_MARK(h12_stalled);
             wires_abort(t);
         }
     }

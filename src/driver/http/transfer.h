@@ -29,6 +29,10 @@ struct http_transfer_ops {
      * which ends the transfer. */
     int (*prepare)(struct http_transfer *transfer, struct http_request *request,
                    struct http_text *text);
+    /* The same of a request that any store which holds the bucket answers, and that costs little:
+     * asked after a 404 that does not say what is absent. NULL: then it stays LSIO_E_HTTP. */
+    int (*ask)(struct http_transfer *transfer, struct http_request *request,
+               struct http_text *text);
     /* An answer of status 2xx or 416: 0 if its body is to come, else a status, which ends the
      * transfer; TRANSFER_AGAIN asks anew at once, TRANSFER_DONE is a good end. */
     int (*head)(struct http_transfer *transfer, const struct http_head *head);
@@ -51,7 +55,8 @@ enum transfer_state {
     TRANSFER_SLEEPING /* until it is tried again */
 };
 
-enum transfer_cause { TRANSFER_BY_SERVER = 0, TRANSFER_STALLED };
+/* Who ended a request, and by which clock. */
+enum transfer_cause { TRANSFER_BY_SERVER = 0, TRANSFER_LATE, TRANSFER_STALLED, TRANSFER_TOO_LONG };
 
 /* One request in flight; the second is a hedge. */
 struct http_wire {
@@ -72,9 +77,12 @@ struct http_transfer {
     /* all attempts */
     uint32_t attempts;
     uint32_t redirects;
+    uint32_t unresolved; /* attempts for which the host's name had no address */
     uint64_t began_ns;
     uint64_t sleep_ns; /* the last back-off */
-    bool credentials_renewed, region_changed, clock_changed, missing_asked;
+    bool credentials_renewed, region_changed, clock_changed;
+    bool asking;  /* whether it is the object or the bucket that is absent */
+    bool garbled; /* one answer was no HTTP */
     bool foreign; /* redirected to another host: nothing secret goes there */
     /* this attempt */
     struct http_wire wires[2];

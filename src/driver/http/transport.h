@@ -31,7 +31,9 @@
 enum transport_error {
     TRANSPORT_OK = 0,   /* the answer came whole */
     TRANSPORT_RESOLVE,  /* the host's name has no address */
-    TRANSPORT_CONNECT,  /* refused, unreachable, or too slow: nothing was sent */
+    TRANSPORT_CONNECT,  /* refused or unreachable: nothing was sent */
+    TRANSPORT_SLOW,     /* not connected within connect_timeout_ms: nothing was sent */
+    TRANSPORT_PROXY,    /* the proxy refuses to connect: proxy_status */
     TRANSPORT_TLS,      /* the certificate or the handshake is not acceptable: do not try again */
     TRANSPORT_RESET,    /* the connection ended before the answer did */
     TRANSPORT_PROTOCOL, /* the answer is not HTTP */
@@ -43,6 +45,7 @@ enum transport_error {
 
 struct transport_end {
     enum transport_error error;
+    uint16_t proxy_status; /* what the proxy answered, with TRANSPORT_PROXY */
     bool reused;    /* the connection had carried a request before */
     bool any_bytes; /* something of an answer had come */
     char text[160]; /* what the transport says of the error; without secrets */
@@ -66,8 +69,11 @@ struct transport_target {
     const char *resolve; /* "host:port:address[,address]" list as curl's, or NULL */
     const char *user_agent;
     uint32_t connect_timeout_ms;
-    uint32_t connections_max; /* idle ones kept by a worker, at most */
+    uint32_t idle_timeout_ms; /* a connection that idled longer is not used again; 0: any */
+    uint32_t connections_max; /* idle ones kept by a worker; 0: the transport's own number */
     bool insecure;            /* accept any certificate */
+    bool own_certificates;    /* trust those of ca_file and ca_path only */
+    bool randomize_addresses; /* of several, which one is tried first */
     bool http2;               /* ask for HTTP/2 */
 };
 

@@ -17,18 +17,20 @@
  * Threads: the worker; destroy() when that has ended.
  */
 #define _GNU_SOURCE
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/mark.h"
 #include "driver/http/curl_global.h"
 #include "driver/http/curl_impl.h"
 
 #define URL_BYTES_MAX    16384u
 #define HEADER_BYTES_MAX 16384u
 #define BUFFER_BYTES     (128 * 1024L)
-#define CONNECTIONS_FREE 64L
+#define CONNECTIONS_FREE 64u
 
 enum { REQUEST_IDLE = 0, REQUEST_ACTIVE, REQUEST_ABORTED, REQUEST_ENDED };
 
@@ -38,8 +40,10 @@ struct curl_easy {
     CURL *curl;
     const struct transport_target *target; /* whose options are set */
     struct curl_slist *headers;
+    struct curl_slist *addresses; /* of target->resolve */
     struct transport_request *request;
     enum transport_error refused; /* why a callback made curl stop */
+    char why[CURL_ERROR_SIZE];    /* curl's own sentence */
 };
 
 /* ------------------------------------------------------------------------------- callbacks -- */
@@ -48,6 +52,8 @@ static int head_end(struct curl_easy *easy)
 {
     struct transport_request *request = easy->request;
 
+    if (request->head.status / 100 == 1)
+        LSIO_MARK(h23_interim_answer);
     if (request->head.status / 100 == 1 || request->head_seen)
         return 0; /* an interim answer, or trailers */
     request->head_seen = true;
@@ -113,6 +119,7 @@ static size_t header_line(char *line, size_t size, size_t count, void *user)
     else
         error = field_line(&request->head, line, length);
     if (error) {
+        LSIO_MARK(h20_head_refused);
         easy->refused = TRANSPORT_PROTOCOL;
         return 0;
     }
@@ -148,15 +155,65 @@ static size_t body_bytes(char *from, size_t size, size_t count, void *user)
 
 /* ----------------------------------------------------------------------------- easy handles -- */
 
+/* host:port:address[,address] in the user's words, separated by white space. */
+static int addresses_apply(struct curl_easy *easy, const char *resolve)
+{
+    char one[512];
+
+    curl_slist_free_all(easy->addresses);
+    easy->addresses = NULL;
+    for (size_t count; resolve && *(resolve += strspn(resolve, " \t")); resolve += count) {
+        struct curl_slist *longer;
+        count = strcspn(resolve, " \t");
+        if (count >= sizeof(one))
+            return -EINVAL;
+        memcpy(one, resolve, count);
+        one[count] = '\0';
+        longer = curl_slist_append(easy->addresses, one);
+        if (!longer)
+            return -ENOMEM;
+        easy->addresses = longer;
+    }
+    return curl_easy_setopt(easy->curl, CURLOPT_RESOLVE, easy->addresses) ? -ENOMEM : 0;
+}
+
+/* Certificates: curl looks in its own file and folder besides what is given, unless told not to. */
+static CURLcode trust_apply(CURL *curl, const struct transport_target *target)
+{
+    CURLcode code = curl_easy_setopt(curl, CURLOPT_SSL_VERIFYPEER, target->insecure ? 0L : 1L);
+
+    if (!code)
+        code = curl_easy_setopt(curl, CURLOPT_SSL_VERIFYHOST, target->insecure ? 0L : 2L);
+    if (!code && (target->ca_file || target->own_certificates))
+        code = curl_easy_setopt(curl, CURLOPT_CAINFO, target->ca_file);
+    if (!code && (target->ca_path || target->own_certificates))
+        code = curl_easy_setopt(curl, CURLOPT_CAPATH, target->ca_path);
+    return code;
+}
+
+/* A worker keeps as many idle connections as the store that wants most of them. */
+static void connections_apply(struct transport *transport, const struct transport_target *target)
+{
+    uint32_t wanted = target->connections_max ? target->connections_max : CONNECTIONS_FREE;
+
+    if (wanted <= transport->connections_max)
+        return;
+    transport->connections_max = wanted;
+    (void)curl_multi_setopt(transport->multi, CURLMOPT_MAXCONNECTS, (long)wanted);
+}
+
 /* Options that are the same for all requests to a target. */
-static int target_apply(struct transport *transport, CURL *curl,
+static int target_apply(struct transport *transport, struct curl_easy *easy,
                         const struct transport_target *target)
 {
+    CURL *curl = easy->curl;
     CURLcode code = CURLE_OK;
 
     curl_easy_reset(curl);
+    connections_apply(transport, target);
 #define SET(option, value) code = code ? code : curl_easy_setopt(curl, option, value)
     SET(CURLOPT_NOSIGNAL, 1L);
+    SET(CURLOPT_ERRORBUFFER, easy->why);
     SET(CURLOPT_PROTOCOLS_STR, "http,https");
     SET(CURLOPT_PATH_AS_IS, 1L);
     SET(CURLOPT_FOLLOWLOCATION, 0L);
@@ -168,13 +225,11 @@ static int target_apply(struct transport *transport, CURL *curl,
     SET(CURLOPT_BUFFERSIZE, BUFFER_BYTES);
     SET(CURLOPT_CONNECTTIMEOUT_MS, (long)target->connect_timeout_ms);
     SET(CURLOPT_TCP_KEEPALIVE, 1L);
+    if (target->idle_timeout_ms) /* curl counts seconds */
+        SET(CURLOPT_MAXAGE_CONN, (long)(target->idle_timeout_ms + 999) / 1000);
+    SET(CURLOPT_DNS_SHUFFLE_ADDRESSES, target->randomize_addresses ? 1L : 0L);
     SET(CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
-    SET(CURLOPT_SSL_VERIFYPEER, target->insecure ? 0L : 1L);
-    SET(CURLOPT_SSL_VERIFYHOST, target->insecure ? 0L : 2L);
-    if (target->ca_file)
-        SET(CURLOPT_CAINFO, target->ca_file);
-    if (target->ca_path)
-        SET(CURLOPT_CAPATH, target->ca_path);
+    code = code ? code : trust_apply(curl, target);
     if (target->proxy_url)
         SET(CURLOPT_PROXY, target->proxy_url);
     if (target->proxy_excludes)
@@ -188,14 +243,15 @@ static int target_apply(struct transport *transport, CURL *curl,
     SET(CURLOPT_CLOSESOCKETFUNCTION, curl_socket_close);
     SET(CURLOPT_CLOSESOCKETDATA, transport);
 #undef SET
-    return code ? -ENOMEM : 0;
+    return code ? -ENOMEM : addresses_apply(easy, target->resolve);
 }
 
 static void easy_free(struct curl_easy *easy)
 {
-    curl_slist_free_all(easy->headers);
     if (easy->curl)
         curl_easy_cleanup(easy->curl);
+    curl_slist_free_all(easy->headers);
+    curl_slist_free_all(easy->addresses);
     free(easy);
 }
 
@@ -217,7 +273,7 @@ static struct curl_easy *easy_get(struct transport *transport,
         easy->curl = curl_easy_init();
     }
     if (!easy->curl ||
-        (easy->target != target && target_apply(transport, easy->curl, target) != 0)) {
+        (easy->target != target && target_apply(transport, easy, target) != 0)) {
         easy_free(easy);
         return NULL;
     }
@@ -292,12 +348,24 @@ static int request_apply(struct curl_easy *easy, struct transport_request *reque
         return -ENOMEM;
     easy->request = request;
     easy->refused = TRANSPORT_OK;
+    easy->why[0] = '\0';
     return 0;
 }
 
 /* ------------------------------------------------------------------------------------- end -- */
 
-static enum transport_error error_of(CURLcode code)
+/* A handshake that ends early is the network's doing; only what OpenSSL says of certificates and
+ * versions is a refusal. Errors of the system have a number; a close has this sentence of curl's. */
+static bool handshake_broke_off(const struct curl_easy *easy)
+{
+    long error = 0;
+
+    (void)curl_easy_getinfo(easy->curl, CURLINFO_OS_ERRNO, &error);
+    return error != 0 || strstr(easy->why, "SSL_ERROR_SYSCALL") ||
+           strstr(easy->why, "unexpected eof");
+}
+
+static enum transport_error error_of(const struct curl_easy *easy, CURLcode code)
 {
     switch (code) {
     case CURLE_OK:
@@ -306,10 +374,12 @@ static enum transport_error error_of(CURLcode code)
     case CURLE_COULDNT_RESOLVE_PROXY:
         return TRANSPORT_RESOLVE;
     case CURLE_COULDNT_CONNECT:
-    case CURLE_OPERATION_TIMEDOUT: /* only connecting has a limit */
         return TRANSPORT_CONNECT;
-    case CURLE_PEER_FAILED_VERIFICATION:
+    case CURLE_OPERATION_TIMEDOUT: /* only connecting has a limit */
+        return TRANSPORT_SLOW;
     case CURLE_SSL_CONNECT_ERROR:
+        return handshake_broke_off(easy) ? TRANSPORT_CONNECT : TRANSPORT_TLS;
+    case CURLE_PEER_FAILED_VERIFICATION:
     case CURLE_SSL_CACERT_BADFILE:
     case CURLE_SSL_ISSUER_ERROR:
     case CURLE_SSL_CIPHER:
@@ -324,6 +394,8 @@ static enum transport_error error_of(CURLcode code)
     case CURLE_URL_MALFORMAT:
     case CURLE_PROXY:
         return TRANSPORT_PROTOCOL;
+    case CURLE_RECV_ERROR: /* also says that a chunk's size is none, in these words */
+        return strstr(easy->why, "chunk") ? TRANSPORT_PROTOCOL : TRANSPORT_RESET;
     default: /* receiving, sending, too little body, broken framing */
         return TRANSPORT_RESET;
     }
@@ -352,20 +424,26 @@ static void request_end(struct transport *transport, struct transport_request *r
 static void easy_done(struct transport *transport, struct curl_easy *easy, CURLcode code)
 {
     struct transport_request *request = easy->request;
-    struct transport_end end = {.error = error_of(code)};
-    long connects = 1;
+    struct transport_end end = {.error = error_of(easy, code)};
+    long connects = 1, proxy_status = 0;
 
     if (easy->refused)
         end.error = easy->refused;
     if (request->state == REQUEST_ABORTED)
         end.error = TRANSPORT_ABORTED;
+    (void)curl_easy_getinfo(easy->curl, CURLINFO_HTTP_CONNECTCODE, &proxy_status);
+    if (end.error == TRANSPORT_RESET && proxy_status >= 300) {
+        end.error = TRANSPORT_PROXY;
+        end.proxy_status = (uint16_t)proxy_status;
+    }
     if (end.error == TRANSPORT_OK && !request->head_seen)
         end.error = TRANSPORT_RESET;
     (void)curl_easy_getinfo(easy->curl, CURLINFO_NUM_CONNECTS, &connects);
     end.reused = connects == 0;
     end.any_bytes = request->head.status != 0;
     if (end.error != TRANSPORT_OK)
-        snprintf(end.text, sizeof(end.text), "%s", curl_easy_strerror(code));
+        snprintf(end.text, sizeof(end.text), "%.159s",
+                 easy->why[0] ? easy->why : curl_easy_strerror(code));
     (void)curl_multi_remove_handle(transport->multi, easy->curl);
     easy_put(transport, easy);
     request_end(transport, request, &end);
@@ -529,7 +607,6 @@ static int curl_create(struct driver_env *env, struct transport **out)
         curl_destroy(transport, false);
         return error;
     }
-    (void)curl_multi_setopt(transport->multi, CURLMOPT_MAXCONNECTS, CONNECTIONS_FREE);
     *out = transport;
     return 0;
 }

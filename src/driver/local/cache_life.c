@@ -71,6 +71,11 @@ int cache_create(const struct loop_os *os, uint32_t worker_count, struct local_c
 
     if (!cache)
         return -ENOMEM;
+    cache->watches = calloc(worker_count, sizeof(*cache->watches));
+    if (!cache->watches) {
+        free(cache);
+        return -ENOMEM;
+    }
     limit = descriptor_limit(os);
     page_bytes = sysconf(_SC_PAGESIZE);
     cache->os = os;
@@ -133,5 +138,6 @@ void cache_destroy(struct local_cache *cache, bool forked)
     }
     if (!forked)
         pthread_mutex_destroy(&cache->lock);
+    free(cache->watches);
     free(cache);
 }

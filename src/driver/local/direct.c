@@ -321,6 +321,10 @@ void direct_read(struct driver_env *env, struct driver_read *read, struct local_
     struct direct_piece piece;
     int fd = atomic_load_explicit(&file->direct_fd, memory_order_acquire);
 
+    if (read->state & LOCAL_CANCELED) { /* it was too late for the piece before */
+        local_read_finish(env, read, -ECANCELED, NULL);
+        return;
+    }
     if (fd == FILE_DIRECT_NONE) {
         if (file_open_direct(env, read, file))
             return;

@@ -96,6 +96,16 @@ struct local_file {
     char key_room[64];
 };
 
+/* Whole-file reads of one worker; see watch.c. */
+struct local_watch {
+    struct loop_op timer;
+    struct driver_env *env;
+    struct driver_read *first; /* linked by next and wait; progress: the tick at which it began */
+    uint32_t ticks;
+    bool armed; /* timer is the loop's */
+    bool leaving;
+};
+
 struct local_cache {
     /* frozen */
     const struct loop_os *os;
@@ -104,6 +114,7 @@ struct local_cache {
     uint32_t held_max; /* files */
     uint32_t fds_max;  /* descriptors to have at all */
     uint32_t page_bytes;
+    struct local_watch *watches; /* one per worker, its own */
     /* shared */
     _Atomic bool has_dead;
     _Atomic uint64_t refused[CACHE_REFUSED_DEVICES]; /* devices + 1 that refuse O_DIRECT */
@@ -171,6 +182,11 @@ void cache_destroy_file(struct local_file *file);
 
 void read_list_append(struct read_list *list, struct driver_read *read);
 bool read_list_remove(struct read_list *list, struct driver_read *read);
+
+/* watch.c: on the worker of `env` */
+void watch_add(struct local_cache *cache, struct driver_env *env, struct driver_read *read);
+void watch_remove(struct local_cache *cache, struct driver_env *env, struct driver_read *read);
+void local_worker_leave(void *state, struct driver_env *env);
 
 /* file.c: on the worker of `env` */
 /* The read's file, ready, in use if it is counted. NULL: the read was dealt with: it waits for its

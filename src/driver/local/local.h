@@ -9,6 +9,7 @@
  *   file.c         opens files through the loop, wakes those who wait for that
  *   file_slot.c    places of files in the rings' tables
  *   read.c         one read from start to completion
+ *   watch.c        whole-file reads that wait for ever
  *   direct.c       O_DIRECT: when, and how a range is cut for it
  *   object.c       validators, information, physical extents
  *   list.c         listing

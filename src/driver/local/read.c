@@ -9,8 +9,9 @@
  *                where it stopped; the end of the file before that is LSIO_E_TRUNCATED.
  *
  * What is read the whole-file way is not looked at before (a descriptor of the ring's own cannot
- * be): devices are kept out by not leaving the mount, but a FIFO with data in it, or a device node
- * within the store, would be read. The general way refuses both before any read.
+ * be): devices are kept out by not leaving the mount, and what gives nothing for too long goes the
+ * general way (watch.c), which refuses what is no regular file before any read. But a FIFO with
+ * data in it, or a device node within the store, would be read.
  *
  * An object whose size or etag the caller has stated, or of which this read is one part, must be
  * compared with the file, so it never goes the whole-file way. Neither do stores with direct = on.
@@ -123,6 +124,10 @@ void local_read_cached(struct driver_env *env, struct driver_read *read, struct 
     struct loop_op *op = &read->op;
     uint64_t left = read->bytes - read->progress;
 
+    if (UNLIKELY(read->state & LOCAL_CANCELED)) { /* it was too late for the part before */
+        local_read_finish(env, read, -ECANCELED, NULL);
+        return;
+    }
     op->offset = read->offset + read->progress;
     op->bytes = left < READ_BYTES_MAX ? left : READ_BYTES_MAX;
     if (LIKELY(!read->iov)) {
@@ -245,6 +250,7 @@ static void whole_done(struct loop_op *op)
     struct driver_read *read = container_of(op, struct driver_read, op);
     struct driver_env *env = read->env;
 
+    watch_remove(local_store_of(read->object->store)->cache, env, read);
     if (whole_answer(env, read, op->result, op->result < 0 && op->step == LOOP_STEP_OPEN))
         return;
     if (op->result == -ECANCELED && (read->state & LOCAL_CANCELED)) {
@@ -288,6 +294,7 @@ static bool whole_try(struct driver_env *env, struct driver_read *read)
     read->op.offset = read->offset;
     read->op.addr = read->addr;
     read->op.bytes = read->bytes;
+    watch_add(store->cache, env, read);
     local_submit(env, read, whole_done);
     return true;
 }

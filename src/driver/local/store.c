@@ -214,6 +214,7 @@ const struct driver_ops driver_local = {
     .schemes = local_schemes,
     .state_create = local_state_create,
     .state_destroy = local_state_destroy,
+    .worker_leave = local_worker_leave,
     .store_open = local_store_open,
     .store_close = local_store_close,
     .read = local_read,

@@ -263,6 +263,7 @@ static bool body_send(struct sending *s)
             count = source_next(&s->a->source, s->c->buffer, piece_room(s), &piece);
         if (count == 0 && s->a->endless) {
             count = SERVER_BUFFER_BYTES;
+            piece = s->c->buffer;
             memset(s->c->buffer, 0, count);
             s->left = UINT64_MAX;
         } else if (count == 0) {

@@ -120,6 +120,8 @@ static int role_fetch(struct credential_request *request, const struct aws_sso *
     fetch.headers[0] = secret_text_get(&header);
     if (url.failed || header.failed)
         status = credential_why(request, -ENOMEM, "out of memory");
+    else if (!credential_url_is_safe(fetch.url))
+        status = credential_why(request, -EINVAL, "the SSO endpoint is no https address");
     else
         status = credential_fetch(request, &fetch, &response);
     if (status == 0)

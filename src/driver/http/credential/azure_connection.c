@@ -18,7 +18,7 @@
 #include <strings.h>
 
 #include "base/error.h"
-#include "driver/http/credential.h"
+#include "driver/http/credential/provider.h"
 
 #define EMULATOR_PORT 10000
 
@@ -93,12 +93,10 @@ static char *endpoint_made(char *const *parts)
 
 static int emulator_set(const char *proxy, struct azure_connection *out)
 {
-    size_t length = proxy ? strlen(proxy) : 0;
+    const char *base = proxy && *proxy ? proxy : "http://127.0.0.1";
 
-    while (length > 0 && proxy[length - 1] == '/')
-        length--;
-    if (asprintf(&out->endpoint, "%.*s:%d/%s", length ? (int)length : 16,
-                 length ? proxy : "http://127.0.0.1", EMULATOR_PORT, AZURE_EMULATOR_ACCOUNT) < 0)
+    if (asprintf(&out->endpoint, "%.*s:%d/" AZURE_EMULATOR_ACCOUNT, credential_base_length(base),
+                 base, EMULATOR_PORT) < 0)
         out->endpoint = NULL;
     out->account = strdup(AZURE_EMULATOR_ACCOUNT);
     out->key = strdup(AZURE_EMULATOR_KEY);

@@ -305,7 +305,7 @@ int credential_token_file(struct credential_request *request, const char *path,
 
 /* What the application gave; NONE if it is no whole set for this kind of store. */
 static enum http_credential_kind answer_kind(enum credential_store store,
-                                             const struct credential_answer *answer)
+                                             const struct lsio_credential *answer)
 {
     if (answer->id && answer->secret) {
         switch (store) {
@@ -328,7 +328,7 @@ static enum http_credential_kind answer_kind(enum credential_store store,
 
 int credential_callback(struct credential_request *request, struct http_credential *out)
 {
-    struct credential_answer answer = {0};
+    struct lsio_credential answer = {.struct_bytes = sizeof(answer)};
     enum http_credential_kind kind;
     int status;
 

@@ -70,7 +70,7 @@ bool credential_stopping(const struct credential_request *request);
 int credential_why(struct credential_request *request, int status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* Names where in the chain `step` failed: "WHAT: " goes before the sentence. Returns `status`. */
+/* Puts "WHAT: " before the sentence. Returns `status`. */
 int credential_why_in(struct credential_request *request, int status, const char *what);
 
 static inline const char *credential_get(const struct credential_request *request,
@@ -99,7 +99,7 @@ int credential_probe(struct credential_request *request, const struct fetch_requ
 int credential_metadata(struct credential_request *request, _Atomic uint8_t *state,
                         credential_provider_fn *ask, struct http_credential *out);
 
-/* -EACCES (4xx) or LSIO_E_PROTOCOL with the sentence "HOST answered 403 CODE". `code` may be NULL;
+/* -EACCES (4xx) or LSIO_E_HTTP, with the sentence "HOST answered 403 CODE". `code` may be NULL;
  * it is shown only if it looks like an error's name. */
 int credential_refused(struct credential_request *request, const char *url, int http_status,
                        const char *code);

@@ -17,6 +17,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "lsio/lsio.h"
+
 /* The variables that each stands for are listed in settings.c. */
 enum credential_key {
     /* AWS */
@@ -84,24 +86,10 @@ enum credential_from {
     CREDENTIAL_FROM_ANY /* options first */
 };
 
-/* What an application's own function fills in; the strings stay the application's. */
-struct credential_answer {
-    const char *id;          /* access key id, or Azure account name */
-    const char *secret;      /* secret key or account key; NULL with an access token */
-    const char *token;       /* session token; without id and secret an access token, or for Azure a
-                                shared access signature */
-    uint64_t expires_unix_s; /* 0: never */
-    char error[128];         /* a sentence for messages if it fails; without secrets */
-};
-
-/* 0; a negative status if there are no credentials now. May block for seconds. Threads: the
- * context's helper thread. */
-typedef int credential_callback_fn(void *data, struct credential_answer *answer);
-
 struct credential_settings {
     char *options[CREDENTIAL_KEY_COUNT];
     char *environment[CREDENTIAL_KEY_COUNT];
-    credential_callback_fn *callback; /* NULL: none */
+    lsio_credential_fn *callback; /* the application's; NULL: none */
     void *callback_data;
 };
 

@@ -1,0 +1,3 @@
+# SPDX-License-Identifier: MIT
+"""Planted bugs of the HTTP family."""
+MUTANTS = []
