@@ -15,6 +15,7 @@ usage: tests/run.sh [option]...      no option: everything (about 20 minutes on 
   --quick                    release build and ctest only
   --sanitize KIND            ctest with address (and undefined), thread or undefined only
   --epoll                    ctest where io_uring is refused only
+  --gates                    api and contract tests with each feature of io_uring off only
   --bare                     ctest of a build without the optional libraries only
   --fuzz SECONDS             fuzz each target for so long only
   --stress SECONDS           the stress tests under ThreadSanitizer, for so long each, only
@@ -32,7 +33,7 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cd "$root"
 
 steps=() match="" install=yes jobs=$(nproc)
-fuzz_seconds=30 stress_seconds=2 sim_seeds="" sim_seed=1
+fuzz_seconds=30 stress_seconds=2 sim_seeds="" sim_seed=1 gates=0x7f
 
 need() { # need COUNT OPTION LEFT: option OPTION wants a value
     [ "$3" -ge "$1" ] || { echo "run.sh: $2 wants a value" >&2; usage >&2; exit 2; }
@@ -49,6 +50,10 @@ while [ $# -gt 0 ]; do
         shift ;;
     --epoll) steps+=(epoll) ;;
     --bare) steps+=(bare) ;;
+    --gates)
+        steps+=(gates)
+        gates="DEFER_TASKRUN SINGLE_ISSUER COOP_TASKRUN DIRECT_DESCRIPTORS REGISTERED_FILES
+            REGISTERED_BUFFERS CACHESTAT 0x7f" ;;
     --fuzz) need 2 "$1" $#; steps+=(fuzz); fuzz_seconds=$2; shift ;;
     --stress) need 2 "$1" $#; steps+=(stress); stress_seconds=$2; shift ;;
     --sim) need 2 "$1" $#; steps+=(sim); sim_seeds=$2; shift ;;
@@ -63,7 +68,7 @@ while [ $# -gt 0 ]; do
     esac
     shift
 done
-[ ${#steps[@]} -gt 0 ] || steps=(release epoll bare address thread fuzz)
+[ ${#steps[@]} -gt 0 ] || steps=(release epoll gates bare address thread fuzz)
 
 # ------------------------------------------------------------------------------------ packages --
 
@@ -138,37 +143,62 @@ step_stress() {
 }
 step_servers() { echo "no test of this version needs a server: nothing to do"; }
 
+# The seeds of the engine's simulation are shared out to as many processes as there are processors.
 step_sim() {
-    build address -DLSIO_SANITIZER=address -DLSIO_MARKS=ON || return 1
-    LSIO_SIM_SEEDS=$sim_seeds LSIO_SIM_SEED=$sim_seed \
-        ctest --test-dir build/address --output-on-failure --no-tests=error -L '^sim$' \
-        --timeout 86400 -j "$jobs"
+    build release || return 1
+    local parts=$jobs part each first pids=() status=0
+    [ "$sim_seeds" -ge 1000 ] || parts=1
+    each=$(((sim_seeds + parts - 1) / parts))
+    for ((part = 0; part < parts; part++)); do
+        first=$((sim_seed + part * each))
+        LSIO_SIM_SEED=$first LSIO_SIM_SEEDS=$each build/release/tests/test-sim-engine &
+        pids+=($!)
+    done
+    for part in "${pids[@]}"; do wait "$part" || status=1; done
+    [ "$sim_seeds" -lt 1000 ] ||
+        LSIO_SIM_SEED=$sim_seed LSIO_SIM_SEEDS=$sim_seeds ctest --test-dir build/release \
+            --output-on-failure --no-tests=error -L '^sim$' -E engine -j "$jobs" || status=1
+    return $status
+}
+
+# Everything the loops and the engine do, with features of io_uring switched off: all of them, or
+# with --gates each by itself and then all.
+step_gates() {
+    build release || return 1
+    local gate status=0
+    for gate in $gates; do
+        echo "-- without $gate"
+        LSIO_TEST_GATES_OFF=$gate ctest --test-dir build/release --output-on-failure \
+            --no-tests=error -L '^(api|contract)$' -j "$jobs" || status=1
+    done
+    return $status
+}
+
+# fuzz_one NAME: fuzzes one target.
+fuzz_one() {
+    local name=$1 program=build/fuzz/fuzz/fuzz_$1 corpus=build/fuzz/corpus/$1 inputs
+    [ -x "$program" ] || { echo "fuzz_$name: FAILED, not built"; return 1; }
+    mkdir -p "$corpus"
+    inputs=("$corpus")
+    [ ! -d "tests/fuzz/corpus/$name" ] || inputs+=("tests/fuzz/corpus/$name")
+    if "$program" -max_total_time="$fuzz_seconds" -timeout=20 -rss_limit_mb=3000 \
+        -artifact_prefix="build/fuzz/$name-" -print_final_stats=1 "${inputs[@]}" \
+        >"build/fuzz/$name.log" 2>&1; then
+        echo "fuzz_$name: passed, $(sed -n 's/^stat::number_of_executed_units: */runs: /p' \
+            "build/fuzz/$name.log")"
+    else
+        tail -n 60 "build/fuzz/$name.log"
+        echo "fuzz_$name: FAILED"
+        return 1
+    fi
 }
 
 step_fuzz() {
     build fuzz -DLSIO_FUZZ=ON -DCMAKE_C_COMPILER=clang || return 1
-    local source program name corpus inputs status=0
-    for source in tests/fuzz/fuzz_*.c; do
-        name=$(basename "$source" .c)
-        name=${name#fuzz_}
-        program=build/fuzz/fuzz/fuzz_$name
-        [ -x "$program" ] || { echo "there are no fuzz targets"; return 1; }
-        corpus=build/fuzz/corpus/$name
-        mkdir -p "$corpus"
-        inputs=("$corpus")
-        [ ! -d "tests/fuzz/corpus/$name" ] || inputs+=("tests/fuzz/corpus/$name")
-        if "$program" -max_total_time="$fuzz_seconds" -timeout=20 -rss_limit_mb=3000 \
-            -artifact_prefix="build/fuzz/$name-" -print_final_stats=1 "${inputs[@]}" \
-            >"build/fuzz/$name.log" 2>&1; then
-            echo "fuzz_$name: passed, $(sed -n 's/^stat::number_of_executed_units: */runs: /p' \
-                "build/fuzz/$name.log")"
-        else
-            echo "fuzz_$name: FAILED"
-            tail -n 60 "build/fuzz/$name.log"
-            status=1
-        fi
-    done
-    return $status
+    export -f fuzz_one
+    export fuzz_seconds
+    find tests/fuzz -name 'fuzz_*.c' | sed 's|.*/fuzz_||; s|\.c$||' | sort |
+        xargs -P "$jobs" -I NAME bash -c 'fuzz_one NAME'
 }
 
 step_coverage() {

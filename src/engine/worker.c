@@ -386,6 +386,9 @@ static bool worker_may_exit(struct worker *worker)
             if (context->drivers[i]->worker_leave)
                 context->drivers[i]->worker_leave(context->driver_states[i], &worker->env);
     }
+    if (worker->env.background && worker->env.loop_ops->broken &&
+        worker->env.loop_ops->broken(worker->env.loop))
+        return true; /* what is in the loop may never come back, and harms nobody */
     return worker->env.background == 0 && queue_is_empty(&worker->mailbox);
 }
 

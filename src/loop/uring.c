@@ -528,6 +528,11 @@ static struct loop_op *uring_reap(struct loop *loop, unsigned max)
     return first;
 }
 
+static bool uring_broken(const struct loop *loop)
+{
+    return loop->broken != 0;
+}
+
 static uint64_t uring_enters(const struct loop *loop)
 {
     return loop->enters;
@@ -551,6 +556,7 @@ const struct loop_ops loop_uring = {
     .buffer_detach = uring_buffer_detach,
     .can_read_file = uring_can_read_file,
     .describe = uring_describe,
+    .broken = uring_broken,
     .enters = uring_enters,
 };
 

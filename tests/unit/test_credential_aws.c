@@ -3,6 +3,8 @@
  * AWS credentials of options, the environment, web identity (STS), containers (ECS, EKS) and the
  * instance metadata service: the requests as the vendor documents them, and every way not to get
  * any.
+ *
+ * LSIO_ROWS: H26
  */
 #define _GNU_SOURCE
 #include "credential_case.h"

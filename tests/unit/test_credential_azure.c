@@ -2,6 +2,8 @@
 /*
  * Azure credentials: account key, shared access signature, connection strings, client secret,
  * workload identity, managed identities of App Service and of machines.
+ *
+ * LSIO_ROWS: H26
  */
 #define _GNU_SOURCE
 #include "credential_case.h"

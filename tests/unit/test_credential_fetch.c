@@ -2,6 +2,8 @@
 /*
  * fetch.c against a real server that misbehaves: what is sent, what is never followed, how long and
  * how much is waited for; and a whole search, from the cache to the wire and back.
+ *
+ * LSIO_ROWS: H26
  */
 #define _GNU_SOURCE
 #include <setjmp.h>

@@ -2,6 +2,8 @@
 /*
  * Google credentials: tokens and HMAC keys that are given, service accounts (the signed assertion),
  * users' refresh tokens, the default file, the metadata server.
+ *
+ * LSIO_ROWS: H26
  */
 #define _GNU_SOURCE
 #include "credential_case.h"

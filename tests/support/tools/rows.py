@@ -87,6 +87,7 @@ ROWS = {
 REASONS = {
     "D7": "this version reads no Zarr shards",
     "D8": "this version reads no Zarr metadata",
+    "H29": "this version does not verify the checksums that servers send",
 }
 
 BEGIN, END = "<!-- rows: made by tests/support/tools/rows.py -->", "<!-- end of rows -->"
