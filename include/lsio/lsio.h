@@ -170,18 +170,30 @@ struct lsio_option {
  * Opens a store: a root below which objects are named by keys.
  *   "/path", "relative/path", "file:///path"   a directory
  *   "memory://name"                            a store in this context's memory (lsio_memory_put)
+ *   "http[s]://host/path[?query]"              a server; a query (signed URL) is kept as it is
+ *   "s3://bucket/prefix"  "gs://bucket/prefix"  "az://container/prefix"
+ *   "abfs[s]://container@account.dfs.core.windows.net/prefix", and the https addresses of buckets
+ * (these need a build with libcurl, OpenSSL, expat and json-c: LSIO_E_UNSUPPORTED otherwise).
+ * Nothing is asked of a server when its store is opened. Credentials are found as the vendors' tools
+ * find them - options, environment, profiles, workload identities, metadata services, else
+ * anonymous - when the first object is read.
  * Options (copied; an unknown key is -EINVAL with the key named in the log):
- *   profile            nvme | ssd | hdd | hpc | memory: instead of what is detected
+ *   profile            nvme | ssd | hdd | hpc | http | cloud | memory: instead of what is detected
  *   gap_bytes gap_bytes_max request_bytes_max split_bytes inflight_max align_bytes
  *   request_latency_ns stream_bytes_per_second iops_max
- *                      one field of the profile; sizes take the suffixes K M G (powers of 1024)
+ *                      one field of the profile; sizes take the suffixes K M G (powers of 1024).
+ *                      cloud's gap, request and split sizes follow from its latency, rates and
+ *                      inflight_max until they are given
  *   waste_max          0 .. 100: percent of a joined read that nobody asked for
  *   direct             auto | on | off: O_DIRECT (auto: only for cold data that would not fit the
  *                      page cache)
  *   symlinks           follow | beneath: beneath refuses to leave the root through a link or `..`;
  *                      for keys that come from files
  *   change_check       on | off: compare a file's size and mtime before and after a batch's reads
- * The root must exist: -ENOENT, -ENOTDIR. Threads: any.
+ *   endpoint region access_key_id account_name missing_on_403 hedge ...
+ *                      of servers and buckets: the names that object_store uses, with or without the
+ *                      vendor's prefix; README has the table
+ * A directory must exist: -ENOENT, -ENOTDIR. Threads: any.
  */
 LSIO_API int lsio_store_open(struct lsio_context *context, const char *url,
                              const struct lsio_option *options, size_t option_count,
@@ -227,7 +239,8 @@ LSIO_API int lsio_store_credentials(struct lsio_store *store, lsio_credential_fn
 struct lsio_object {
     struct lsio_store *store;
     const char *key;  /* below the store's root; NUL-terminated. An absolute key, an empty one, or
-                         one with a `..` segment is -EINVAL for its chunks */
+                         one with a `..` segment is -EINVAL for its chunks; but keys of buckets are
+                         any bytes, and on servers and buckets an empty key is the URL itself */
     uint64_t size;    /* if known (it saves a request on buckets), else LSIO_SIZE_UNKNOWN. A size of
                          0 is taken as "not set". A wrong size makes TRUNCATED or CHANGED */
     const char *etag; /* expected validator, or NULL; a mismatch is LSIO_E_CHANGED */

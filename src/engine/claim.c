@@ -413,18 +413,24 @@ static struct slab *parts_find(struct lsio_context *context)
 }
 
 /* Memory comes back when splits are read to their end: were all workers to wait for memory with
- * parts unclaimed, none ever would. */
+ * parts unclaimed, none ever would. Only a claim with something left is put aside. There is room
+ * for one; until it is taken up again only parts are claimed, and those never wait for memory. */
 bool claim_parts(struct worker *worker)
 {
+    struct claim claim = worker->claim;
+    bool ended = claim.next == claim.end;
     struct slab *slab;
 
-    if (worker->waiting.slab)
+    if (worker->waiting.slab && !ended)
         return false;
     while ((slab = parts_find(worker->context)) != NULL) {
-        struct claim claim = worker->claim;
         if (claim_run(worker, slab)) {
-            LSIO_MARK(claim_put_aside);
-            worker->waiting = claim;
+            if (!ended) {
+                LSIO_MARK(claim_put_aside);
+                worker->waiting = claim;
+            } else if (claim.slab) {
+                slab_put(worker->context, claim.slab);
+            }
             return true;
         }
         slab_put(worker->context, slab);
@@ -440,7 +446,7 @@ bool claim_resume(struct worker *worker)
     claim_drop(worker);
     worker->claim = worker->waiting;
     worker->waiting = (struct claim){0};
-    return worker->claim.next != worker->claim.end; /* it may have been at its end already */
+    return true;
 }
 
 bool claim_next(struct worker *worker)

@@ -24,7 +24,8 @@ MUTANTS = [
         old="            item = NULL;\n        atomic_store",
         new="            (void)0;\n        atomic_store",
         why="owner and thief both take the last completed read: its chunks are reported twice",
-        tests=(sim(1000),),
+        tests=(Test("unit.deque", {"LSIO_TEST_SECONDS": "1"}),),
+        hangs=True,
     ),
     Mutant(
         name="callback-twice",
@@ -75,7 +76,7 @@ MUTANTS = [
             "        }\n"
             "        chunk_deliver(worker, operation->segment, index, bytes, length, NULL);\n    }\n",
         why="the last chunk of a joined read is decoded from memory that is another read's by then",
-        tests=(sim(2000),),
+        tests=(sim(8000),),
     ),
     Mutant(
         name="stolen-buffer-kept-by-thief",
@@ -109,7 +110,7 @@ MUTANTS = [
         old="        context->lane_owner = 0;\n        pthread_cond_signal(&context->lane_cond);\n",
         new="        context->lane_owner = 0;\n",
         why="a chain that waits for the oversize lane waits for ever when the lane is given back",
-        tests=(sim(1000),),
+        tests=(sim(8000),),
     ),
     Mutant(
         name="part-overwrites-neighbor",
@@ -126,7 +127,7 @@ MUTANTS = [
         old="    return worker->claim.next != worker->claim.end; /* it may",
         new="    return true; /* it may",
         why="a claim that was put aside at its end is taken up: an operation that is not there runs",
-        tests=(sim(2000),),
+        tests=(sim(8000),),
     ),
     Mutant(
         name="resumed-blocks-parts",
@@ -167,7 +168,8 @@ MUTANTS = [
         old="    LSIO_MARK(store_limit_reached);\n    atomic_fetch_sub(&store->inflight, 1);\n",
         new="    LSIO_MARK(store_limit_reached);\n",
         why="each time the store's limit is met it gets smaller, until nothing is read from it",
-        tests=(sim(1000),),
+        tests=(sim(100),),
+        hangs=True,
     ),
     # ---------------------------------------------------------------------------- park and wake --
     Mutant(
@@ -217,13 +219,13 @@ MUTANTS = [
         tests=(Test("api.cancel"), Test("fault.cancel_matrix")),
     ),
     Mutant(
-        name="cancel-comes-during-scan",
+        name="cancel-stops-at-the-engine",
         file="engine/worker.c",
-        old="        operation->cancel_asked = true;\n",
-        new="        operation->cancel_asked = true;\n"
-            "        atomic_store(&worker->cancel_scan, false);\n",
-        why="a cancel that comes while another is carried out is forgotten",
-        tests=(sim(4000),),
+        old="        operation->read.object->store->driver->cancel(&worker->env, &operation->read);\n",
+        new="",
+        why="canceling a batch waits for reads that hang, for as long as they hang",
+        tests=(Test("fault.cancel_matrix"), sim(2000)),
+        hangs=True,
     ),
     Mutant(
         name="canceled-in-backlog-lost",

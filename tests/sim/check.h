@@ -27,7 +27,7 @@
  * allocated data is gone, too. Afterwards the destinations are full of AFTER. */
 void check_batch(struct scenario *s, struct batch *batch, struct lsio_batch *handle);
 /* The status of the whole, as lsio_read_batch(), wait and on_done give it. */
-void check_status(struct scenario *s, const struct batch *batch, int status);
+void check_status(const struct batch *batch, int status);
 /* Progress, errors and counters of a batch that may be running. */
 void check_running(struct scenario *s, const struct batch *batch, struct lsio_batch *handle);
 /* Memory that is out now. */

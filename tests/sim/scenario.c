@@ -254,6 +254,7 @@ static void settle(struct scenario *s)
     const struct timespec pause = {.tv_sec = 1};
 
     act_leftovers(s);
+    s->change_permille = 0; /* it is not to use a store that is closed */
     nanosleep(&pause, NULL);
     if (!all_finished(s) || s->context->running_count)
         return;

@@ -121,7 +121,6 @@ struct note {
     struct lsio_result seen; /* by on_chunk */
     struct lsio_result final;
     uint64_t reported_ns;
-    bool matched;            /* delivered data was there to be compared, and was right */
 };
 
 /* One request of a batch: the first, or one that was added. */
@@ -159,7 +158,6 @@ struct batch {
     uint32_t calls[3]; /* by enum place */
     unsigned settled[FILES_MAX]; /* versions of the files when it began */
     uint32_t done_calls;
-    int done_status;
     bool finished; /* on_done has been called, or it was waited for */
     bool checked;
 };

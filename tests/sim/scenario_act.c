@@ -164,7 +164,7 @@ static void read_finish(struct scenario *s, struct batch *batch, int status)
 
     batch->finished = true;
     check_batch(s, batch, NULL);
-    check_status(s, batch, status);
+    check_status(batch, status);
     if (status < 0 && !alloc_failed() &&
         (lsio_last_error(s->context, &error) || error.status != status || !error.text[0]))
         scenario_fail("batch %u: lsio_last_error is not of this call", batch->number);
@@ -277,7 +277,7 @@ static void ended(struct scenario *s, struct batch *batch, int status)
                       batch->done_calls);
     batch->finished = true;
     check_batch(s, batch, batch->handle);
-    check_status(s, batch, status);
+    check_status(batch, status);
     if (first)
         take_some(batch, &dice);
     if (batch->number % 8 == 0 &&
@@ -567,11 +567,10 @@ void act_on_done(struct lsio_batch *handle, int status, void *data)
     scenario_say("batch %u: done with %s", batch->number, lsio_status_name(status));
     if (batch->done_calls++)
         scenario_fail("batch %u: on_done was called twice", batch->number);
-    batch->done_status = status;
     batch->finished = true;
     if (!batch->blocking) {
         check_batch(s, batch, handle);
-        check_status(s, batch, status);
+        check_status(batch, status);
     }
     act_in(s, batch, handle, IN_DONE);
 }

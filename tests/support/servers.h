@@ -46,8 +46,9 @@ struct servers_way {
     const char *upload;                              /* what upload.py calls the server */
     const char *wrong; /* option whose wrong value is a wrong credential; NULL: none is checked */
     bool lists;
-    bool keeps_paths; /* stores keys as paths of files: "a//b" is listed as "a/b" */
-    bool buckets;     /* "/" in front of the URL's path names a bucket that may be absent */
+    bool keeps_paths;       /* stores keys as paths of files: "a//b" is listed as "a/b" */
+    bool turns_backslashes; /* lists them as slashes, as Azure does */
+    bool buckets;           /* the URL names a bucket, and another one may be absent */
 };
 extern const struct servers_way servers_ways[];
 extern const size_t servers_way_count;

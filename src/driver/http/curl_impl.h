@@ -48,8 +48,9 @@ struct transport {
 int curl_socket_attach(struct transport *transport); /* to the multi handle */
 void curl_socket_leave(struct transport *transport);
 void curl_socket_free(struct transport *transport);
-curl_socket_t curl_socket_open(void *transport, curlsocktype purpose,
-                               struct curl_sockaddr *address);
+/* CURL_SOCKET_BAD: the process or the worker has too many. */
+curl_socket_t curl_socket_open(struct transport *transport, const struct curl_sockaddr *address);
+/* CURLOPT_CLOSESOCKETFUNCTION */
 int curl_socket_close(void *transport, curl_socket_t fd);
 
 /* transport_curl.c: after curl has acted; takes what it has finished. */

@@ -204,18 +204,16 @@ static int timer_changed(CURLM *multi, long timeout_ms, void *user)
 /* ----------------------------------------------------------------------------- descriptors -- */
 
 /* Recorded, because a forked child must close them without a word to the peer. */
-curl_socket_t curl_socket_open(void *user, curlsocktype purpose, struct curl_sockaddr *address)
+curl_socket_t curl_socket_open(struct transport *transport, const struct curl_sockaddr *address)
 {
-    struct transport *transport = user;
     curl_socket_t fd;
 
-    (void)purpose;
     fd = transport->fd_count < CURL_SOCKETS_MAX
              ? socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol)
              : -1;
     if (fd < 0) {
         LSIO_MARK(h24_no_socket);
-        return CURL_SOCKET_BAD; /* a connect that failed: it is tried again later */
+        return CURL_SOCKET_BAD;
     }
     transport->fds[transport->fd_count++] = fd;
     return fd;

@@ -49,6 +49,8 @@ struct http_state {
     uint32_t worker_count;
     struct credential_memory memory;
     struct http_hosts hosts;
+    /* shared */
+    _Atomic uint64_t target_count; /* stores ever opened */
     /* shared: slot i is worker i's own */
     struct http_worker **workers;
 };

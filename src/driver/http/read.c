@@ -39,6 +39,7 @@ struct http_read {
     bool ends;   /* the object ends before the range does */
     bool sliced; /* the answer is the whole object */
     bool measures; /* and its size shows only at its end */
+    bool sizing;   /* asked without a range, for what the object is and not for its bytes */
 };
 
 static struct http_read *read_of(struct http_transfer *transfer)
@@ -146,7 +147,7 @@ static int read_prepare(struct http_transfer *transfer, struct http_request *req
     int status = http_object_request(transfer->store, object->key, request, text);
 
     request->method = "GET";
-    if (!status && !(version && version->no_ranges)) {
+    if (!status && !r->sizing && !(version && version->no_ranges)) {
         http_text_printf(text, "bytes=%" PRIu64 "-%" PRIu64, next_byte(r), last_byte(r));
         status = http_text_end(text, &value);
         if (!status)
@@ -201,6 +202,25 @@ static bool encoding_is_fine(const struct http_read *r, const struct http_head *
     }
 }
 
+/* There is nothing in the range, says the server, but not what there is: without a range it must
+ * tell. */
+static int size_ask(struct http_read *r)
+{
+    LSIO_MARK(h05_size_asked);
+    r->sizing = true;
+    return TRANSFER_AGAIN;
+}
+
+/* The answer to that. Its body is not wanted. */
+static int size_head(struct http_read *r, const struct http_head *head)
+{
+    if (head->content_length == HTTP_SIZE_UNKNOWN)
+        return refuse(r, "no size", head);
+    if (is_probe(r))
+        return TRANSFER_DONE;
+    return head->content_length <= next_byte(r) ? LSIO_E_TRUNCATED : LSIO_E_CHANGED;
+}
+
 static int partial_head(struct http_read *r, const struct http_head *head)
 {
     uint64_t first = next_byte(r), last = last_byte(r), bytes;
@@ -243,6 +263,8 @@ static int whole_head(struct http_read *r, const struct http_head *head)
     uint64_t size = head->content_length, first = next_byte(r), end = last_byte(r) + 1;
     int status = 0;
 
+    if (r->sizing)
+        return size_head(r, head);
     r->measures = is_probe(r) && size == HTTP_SIZE_UNKNOWN;
     if (r->read->bytes == 0 && !r->measures)
         return TRANSFER_DONE;
@@ -264,6 +286,9 @@ static int whole_head(struct http_read *r, const struct http_head *head)
 /* The range begins behind the end. */
 static int unsatisfiable_head(struct http_read *r, const struct http_head *head)
 {
+    if (is_probe(r) && !r->sizing &&
+        (head->range_total == HTTP_SIZE_UNKNOWN || r->read->bytes == 0))
+        return size_ask(r); /* also the validator of an empty object */
     if (is_probe(r) && head->range_total == HTTP_SIZE_UNKNOWN)
         return refuse(r, "no size", head);
     if (head->range_total != HTTP_SIZE_UNKNOWN && head->range_total > next_byte(r))
@@ -288,6 +313,8 @@ static int read_head(struct http_transfer *transfer, const struct http_head *hea
     }
     if (head->status != 200 && head->status != 206 && head->status != 416)
         return refuse(r, "unexpected status", head);
+    if (head->status == 206 && head->content_length == 0 && !r->sizing)
+        return size_ask(r); /* Azurite, for a range that begins at the end */
     if (head->status == 206 && head->range != HTTP_RANGE_BYTES)
         return refuse(r, "wrong range", head);
     status = head->status == 416 ? size_check(r->read->object, head->range_total)
@@ -487,11 +514,15 @@ void http_reads_free(struct http_worker *worker)
 int http_object_info(struct driver_object *object, struct lsio_object_info *out)
 {
     const struct http_validator *version = version_of(object);
+    static const struct http_validator none = {.size = HTTP_SIZE_UNKNOWN};
+    uint64_t size = atomic_load(&object->plan.size);
 
-    if (!version)
-        return -ENOENT;
-    out->size =
-        version->size != HTTP_SIZE_UNKNOWN ? version->size : atomic_load(&object->plan.size);
+    if (!version) { /* an empty object was read: 416 has no validator */
+        if (size != 0)
+            return -ENOENT;
+        version = &none;
+    }
+    out->size = version->size != HTTP_SIZE_UNKNOWN ? version->size : size;
     out->mtime_ns = version->has_modified ? version->modified_s * 1000000000 : 0;
     if (version->etag[0])
         snprintf(out->etag, sizeof(out->etag), "%s", version->etag);

@@ -102,6 +102,7 @@ static void target_make(struct http_store *store)
     const struct http_settings *settings = &store->settings;
 
     store->target = (struct transport_target){
+        .id = atomic_fetch_add(&store->state->target_count, 1) + 1,
         .proxy_url = settings->proxy_url,
         .proxy_excludes = settings->proxy_excludes,
         .ca_file = settings->ca_file,

@@ -65,7 +65,8 @@ static void finish(struct http_transfer *t, int32_t status)
 static void why(struct http_transfer *t, const char *text)
 {
     if (!t->why[0])
-        http_redact(t->why, sizeof(t->why), text, NULL);
+        http_redact(t->why, sizeof(t->why), text,
+                    t->credential ? &t->credential->credential : NULL);
 }
 
 struct driver_detail *transfer_detail(const struct http_transfer *t, int32_t status)
@@ -346,6 +347,8 @@ static int32_t transport_status(enum transport_error error)
         return -EHOSTUNREACH;
     case TRANSPORT_CONNECT:
         return -ECONNREFUSED;
+    case TRANSPORT_SOCKETS:
+        return -EMFILE;
     case TRANSPORT_TLS:
         return LSIO_E_TLS;
     case TRANSPORT_RESET:

@@ -32,6 +32,7 @@ enum transport_error {
     TRANSPORT_OK = 0,   /* the answer came whole */
     TRANSPORT_RESOLVE,  /* the host's name has no address */
     TRANSPORT_CONNECT,  /* refused or unreachable: nothing was sent */
+    TRANSPORT_SOCKETS,  /* the process has no descriptor left for a connection */
     TRANSPORT_SLOW,     /* not connected within connect_timeout_ms: nothing was sent */
     TRANSPORT_PROXY,    /* the proxy refuses to connect: proxy_status */
     TRANSPORT_TLS,      /* the certificate or the handshake is not acceptable: do not try again */
@@ -62,6 +63,7 @@ struct transport_events {
 
 /* How to reach a server; one per store, frozen, outlives its requests. */
 struct transport_target {
+    uint64_t id; /* never that of another target of the context: addresses may come again */
     const char *proxy_url;      /* NULL: as the environment says; "": none */
     const char *proxy_excludes; /* NULL: as the environment says */
     const char *ca_file;        /* NULL: the system's */

@@ -38,10 +38,12 @@ enum { REQUEST_IDLE = 0, REQUEST_ACTIVE, REQUEST_ABORTED, REQUEST_ENDED };
 struct curl_easy {
     struct curl_easy *next;
     CURL *curl;
-    const struct transport_target *target; /* whose options are set */
+    uint64_t target_id; /* of the target whose options are set; 0: none */
     struct curl_slist *headers;
     struct curl_slist *addresses; /* of target->resolve */
     struct transport_request *request;
+    struct transport *transport;
+    bool without_socket;          /* there was no descriptor for one */
     enum transport_error refused; /* why a callback made curl stop */
     char why[CURL_ERROR_SIZE];    /* curl's own sentence */
 };
@@ -155,6 +157,17 @@ static size_t body_bytes(char *from, size_t size, size_t count, void *user)
 
 /* ----------------------------------------------------------------------------- easy handles -- */
 
+/* CURLOPT_OPENSOCKETFUNCTION */
+static curl_socket_t socket_open(void *user, curlsocktype purpose, struct curl_sockaddr *address)
+{
+    struct curl_easy *easy = user;
+    curl_socket_t fd = curl_socket_open(easy->transport, address);
+
+    (void)purpose;
+    easy->without_socket = fd == CURL_SOCKET_BAD;
+    return fd;
+}
+
 /* host:port:address[,address] in the user's words, separated by white space. */
 static int addresses_apply(struct curl_easy *easy, const char *resolve)
 {
@@ -209,7 +222,6 @@ static int target_apply(struct transport *transport, struct curl_easy *easy,
     CURL *curl = easy->curl;
     CURLcode code = CURLE_OK;
 
-    curl_easy_reset(curl);
     connections_apply(transport, target);
 #define SET(option, value) code = code ? code : curl_easy_setopt(curl, option, value)
     SET(CURLOPT_NOSIGNAL, 1L);
@@ -238,8 +250,8 @@ static int target_apply(struct transport *transport, struct curl_easy *easy,
         SET(CURLOPT_USERAGENT, target->user_agent);
     SET(CURLOPT_HEADERFUNCTION, header_line);
     SET(CURLOPT_WRITEFUNCTION, body_bytes);
-    SET(CURLOPT_OPENSOCKETFUNCTION, curl_socket_open);
-    SET(CURLOPT_OPENSOCKETDATA, transport);
+    SET(CURLOPT_OPENSOCKETFUNCTION, socket_open);
+    SET(CURLOPT_OPENSOCKETDATA, easy);
     SET(CURLOPT_CLOSESOCKETFUNCTION, curl_socket_close);
     SET(CURLOPT_CLOSESOCKETDATA, transport);
 #undef SET
@@ -261,7 +273,7 @@ static struct curl_easy *easy_get(struct transport *transport,
 {
     struct curl_easy **link = &transport->free_easies, *easy;
 
-    while (*link && (*link)->target != target && (*link)->next)
+    while (*link && (*link)->target_id != target->id && (*link)->next)
         link = &(*link)->next;
     easy = *link;
     if (easy) {
@@ -270,14 +282,20 @@ static struct curl_easy *easy_get(struct transport *transport,
         easy = calloc(1, sizeof(*easy));
         if (!easy)
             return NULL;
+        easy->transport = transport;
+    }
+    if (easy->target_id != target->id) {
+        /* Not curl_easy_reset(): a handle whose transfer was ended early keeps its buffer, and
+         * then CURLOPT_BUFFERSIZE is refused. */
+        curl_easy_cleanup(easy->curl);
         easy->curl = curl_easy_init();
     }
     if (!easy->curl ||
-        (easy->target != target && target_apply(transport, easy, target) != 0)) {
+        (easy->target_id != target->id && target_apply(transport, easy, target) != 0)) {
         easy_free(easy);
         return NULL;
     }
-    easy->target = target;
+    easy->target_id = target->id;
     return easy;
 }
 
@@ -348,6 +366,7 @@ static int request_apply(struct curl_easy *easy, struct transport_request *reque
         return -ENOMEM;
     easy->request = request;
     easy->refused = TRANSPORT_OK;
+    easy->without_socket = false;
     easy->why[0] = '\0';
     return 0;
 }
@@ -367,6 +386,8 @@ static bool handshake_broke_off(const struct curl_easy *easy)
 
 static enum transport_error error_of(const struct curl_easy *easy, CURLcode code)
 {
+    const struct transport_request *request = easy->request;
+
     switch (code) {
     case CURLE_OK:
         return TRANSPORT_OK;
@@ -374,7 +395,7 @@ static enum transport_error error_of(const struct curl_easy *easy, CURLcode code
     case CURLE_COULDNT_RESOLVE_PROXY:
         return TRANSPORT_RESOLVE;
     case CURLE_COULDNT_CONNECT:
-        return TRANSPORT_CONNECT;
+        return easy->without_socket ? TRANSPORT_SOCKETS : TRANSPORT_CONNECT;
     case CURLE_OPERATION_TIMEDOUT: /* only connecting has a limit */
         return TRANSPORT_SLOW;
     case CURLE_SSL_CONNECT_ERROR:
@@ -386,8 +407,8 @@ static enum transport_error error_of(const struct curl_easy *easy, CURLcode code
     case CURLE_SSL_CERTPROBLEM:
     case CURLE_SSL_ENGINE_INITFAILED:
         return TRANSPORT_TLS;
-    case CURLE_OUT_OF_MEMORY:
-        return TRANSPORT_MEMORY;
+    case CURLE_OUT_OF_MEMORY: /* in the middle of a head: what curl 7.88 says of too long a line */
+        return request->head.status && !request->head_seen ? TRANSPORT_PROTOCOL : TRANSPORT_MEMORY;
     case CURLE_WEIRD_SERVER_REPLY:
     case CURLE_UNSUPPORTED_PROTOCOL: /* HTTP/0.9 */
     case CURLE_BAD_CONTENT_ENCODING:

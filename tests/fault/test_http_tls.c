@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * TLS: whom we trust and whom not, ends without a close_notify, new keys in the middle; proxies;
+ * addresses and connections as the options say; open connections across a fork.
+ *
+ * LSIO_ROWS: H18 H25 H24
+ */
+#define _GNU_SOURCE
+#include "http_case.h"
+
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { ID = 21, SIZE = 300000 };
+
+static void begin_with(struct http_case *c, const char *one, const char *two)
+{
+    char ca[256];
+
+    if (!c->server)
+        http_case_serve(c, &(struct server_config){.identity = SERVER_TLS});
+    snprintf(ca, sizeof(ca), "ca_bundle=%s", server_ca_file(c->server));
+    http_case_open(c, "%s/root", ca, one, two, NULL);
+    http_case_put(c, "/root/k", ID, SIZE);
+}
+
+static void begin(struct http_case *c)
+{
+    begin_with(c, NULL, NULL);
+}
+
+/* -------------------------------------------------------------------------------- H18: trust -- */
+
+static void identities(void **state)
+{
+    static const struct {
+        enum server_identity identity;
+        const char *says;
+    } rows[] = {
+        {SERVER_TLS_WRONG_HOST, "subject name"},
+        {SERVER_TLS_EXPIRED, "expired"},
+        {SERVER_TLS_SELF_SIGNED, "self"},
+        {SERVER_TLS_1_1, "version"},
+    };
+    struct http_case *c = *state;
+
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        begin(c);
+        http_case_plan(c, NULL, 0,
+                       &(struct server_fault){.kind = SERVER_IDENTITY,
+                                              .identity = rows[i].identity});
+        assert_int_equal(http_case_read(c, "k", 0, 10), LSIO_E_TLS);
+        assert_int_equal(c->error.attempts, 1); /* not tried again */
+        if (!strstr(c->error.text, rows[i].says))
+            fail_msg("%u: %s", rows[i].identity, c->error.text);
+        assert_int_equal(http_case_requests(c), 0);
+    }
+}
+
+static void unknown_authority(void **state)
+{
+    struct http_case *c = *state;
+
+    http_case_serve(c, &(struct server_config){.identity = SERVER_TLS});
+    http_case_open(c, "%s/root", NULL);
+    assert_int_equal(http_case_read(c, "k", 0, 10), LSIO_E_TLS);
+    http_case_open(c, "%s/root", "disable_system_certificates=true", NULL);
+    assert_int_equal(http_case_read(c, "k", 0, 10), LSIO_E_TLS);
+    assert_int_equal(http_case_requests(c), 0);
+    begin_with(c, "disable_system_certificates=true", NULL);
+    http_case_expect(c, "k", ID, 0, SIZE);
+}
+
+/* Only for the store that says so, also when the next one is made where it was in memory. */
+static void insecure_is_per_store(void **state)
+{
+    struct http_case *c = *state;
+
+    http_case_serve(c, &(struct server_config){.identity = SERVER_TLS_SELF_SIGNED});
+    http_case_open(c, "%s/root", "allow_invalid_certificates=true", NULL);
+    http_case_put(c, "/root/k", ID, SIZE);
+    http_case_expect(c, "k", ID, 0, SIZE);
+    http_case_open(c, "%s/root", NULL);
+    assert_int_equal(http_case_read(c, "k", 0, 10), LSIO_E_TLS);
+}
+
+/* -------------------------------------------------------------------------- H18: how it ends -- */
+
+static void cut_without_notice(void **state)
+{
+    static const struct server_fault faults[] = {
+        {.kind = SERVER_TRUNCATE, .bytes = 70000}, /* in the body: resumed */
+        {.kind = SERVER_TRUNCATE, .place = SERVER_IN_HEAD, .bytes = 120},
+        {.kind = SERVER_RESET, .bytes = 70000},
+        {.kind = SERVER_CLOSE, .bytes = 70000},
+        {.kind = SERVER_ACCEPT_CLOSE}, /* in the handshake */
+        {.kind = SERVER_ACCEPT_RESET},
+    };
+    struct http_case *c = *state;
+
+    for (size_t i = 0; i < COUNT(faults); i++) {
+        uint64_t retries = api_stats(c->context).retries;
+        begin(c);
+        http_case_plan(c, NULL, 0, &faults[i]);
+        http_case_expect(c, "k", ID, 0, SIZE);
+        if (faults[i].kind == SERVER_ACCEPT_CLOSE || faults[i].kind == SERVER_ACCEPT_RESET) {
+            server_destroy(c->server); /* so that the next one meets a new connection */
+            c->server = NULL;
+            continue;
+        }
+        assert_int_equal(api_stats(c->context).retries, retries + 1);
+    }
+}
+
+/* A body that ends with the connection is whole only if TLS says so. */
+static void end_without_notice_is_no_end(void **state)
+{
+    static const char half[] = "HTTP/1.1 200 OK\r\nETag: \"x\"\r\n\r\nhalf";
+    struct http_case *c = *state;
+    struct server_fault fault = {.kind = SERVER_TRUNCATE, .bytes = SIZE};
+
+    begin_with(c, "retry_attempts_max=2", NULL);
+    http_case_plan(c, NULL, 0, &fault); /* the length is met: nothing is missing */
+    http_case_expect(c, "k", ID, 0, SIZE);
+    assert_int_equal(http_case_requests(c), 1);
+    http_case_plan(c, NULL, 0, &(struct server_fault){.kind = SERVER_RAW, .text = half});
+    assert_int_equal(http_case_read(c, "k", 0, LSIO_TO_END), 0); /* SERVER_RAW closes properly */
+    assert_int_equal(c->bytes, 4);
+}
+
+static void new_keys_in_the_middle(void **state)
+{
+    struct http_case *c = *state;
+
+    begin(c);
+    http_case_plan(c, NULL, 0, &(struct server_fault){.kind = SERVER_KEY_UPDATE, .bytes = 5000});
+    http_case_expect(c, "k", ID, 0, SIZE);
+    assert_int_equal(http_case_requests(c), 1);
+}
+
+/* ------------------------------------------------------------------------------ H25: proxies -- */
+
+/* The proxy is the fault server itself: it sees the whole URL, or a CONNECT. */
+static void proxy_refuses(void **state)
+{
+    struct http_case *c = *state;
+    char proxy[128], named[64];
+
+    http_case_serve(c, &(struct server_config){0});
+    snprintf(named, sizeof(named), "127.0.0.1:%u", server_port(c->server));
+    snprintf(proxy, sizeof(proxy), "proxy_url=http://name:canary@%s", named);
+    http_case_open(c, "http://store.localhost:1/root", proxy, NULL);
+    http_case_plan(c, NULL, 0, &(struct server_fault){.kind = SERVER_STATUS, .status = 407});
+    assert_int_equal(http_case_read(c, "k", 0, 10), LSIO_E_HTTP);
+    assert_int_equal(c->error.code, 407);
+    assert_int_equal(c->error.attempts, 1);
+    assert_non_null(strstr(c->error.text, named));
+    assert_null(strstr(c->error.text, "canary"));
+    assert_int_equal(
+        strncmp(http_case_request(c, 0).target, "http://store.localhost:1/root/k", 31), 0);
+    http_case_open(c, "https://store.localhost:1/root", proxy, NULL);
+    http_case_plan(c, NULL, 0, &(struct server_fault){.kind = SERVER_STATUS, .status = 407});
+    assert_int_equal(http_case_read(c, "k", 0, 10), LSIO_E_HTTP);
+    assert_int_equal(c->error.code, 407);
+    assert_int_equal(c->error.attempts, 1);
+    assert_non_null(strstr(c->error.text, named));
+    assert_null(strstr(c->error.text, "canary"));
+    assert_string_equal(http_case_request(c, 1).method, "CONNECT");
+}
+
+static void proxy_of_the_environment(void **state)
+{
+    struct http_case *c = *state;
+    struct server *proxy;
+    char url[64];
+
+    assert_int_equal(server_create(&(struct server_config){0}, &proxy), 0);
+    assert_int_equal(server_plan(proxy, NULL,
+                                 &(struct server_fault){.kind = SERVER_STATUS, .status = 407}),
+                     0);
+    assert_int_equal(setenv("http_proxy", server_url(proxy), 1), 0);
+    snprintf(url, sizeof(url), "http://store.localhost:1/root");
+    c->store = NULL;
+    assert_int_equal(lsio_store_open(c->context, url, NULL, 0, &c->store), 0);
+    assert_int_equal(http_case_read(c, "k", 0, 10), LSIO_E_HTTP);
+    assert_int_equal(c->error.code, 407);
+    assert_non_null(strstr(c->error.text, "the proxy that the environment names"));
+    assert_int_equal(server_request_count(proxy), 1);
+    assert_int_equal(unsetenv("http_proxy"), 0);
+    server_destroy(proxy);
+}
+
+/* ------------------------------------------------------------------- addresses, connections -- */
+
+/* The name's own address is 127.0.0.1, where nobody listens. */
+static void addresses_of_the_users(void **state)
+{
+    struct http_case *c = *state;
+    char url[96], resolve[128], host[64], ca[256];
+
+    http_case_serve(c, &(struct server_config){.identity = SERVER_TLS, .address = "127.0.0.2"});
+    begin(c);
+    snprintf(url, sizeof(url), "https://data.store.localhost:%u/root", server_port(c->server));
+    snprintf(resolve, sizeof(resolve), "resolve=other:1:127.0.0.3 data.store.localhost:%u:127.0.0.2",
+             server_port(c->server));
+    snprintf(host, sizeof(host), "data.store.localhost:%u", server_port(c->server));
+    snprintf(ca, sizeof(ca), "ca_bundle=%s", server_ca_file(c->server));
+    http_case_open(c, url, ca, "retry_attempts_max=1", NULL);
+    assert_int_equal(http_case_read(c, "k", 0, 10), -ECONNREFUSED);
+    http_case_open(c, url, ca, resolve, "pool_idle_timeout=10s", "pool_max_idle_per_host=2", NULL);
+    http_case_expect(c, "k", ID, 0, SIZE);
+    assert_string_equal(http_case_header(c, 0, "host"), host);
+}
+
+/* ------------------------------------------------------------------------------------- fork -- */
+
+/* The child of a process with open connections: refused at once, and it closes them without a word
+ * to the server, which would end them for the parent. */
+static int child(struct http_case *c)
+{
+    uint64_t bytes;
+
+    if (lsio_read(c->context, c->store, "k", 0, 10, c->memory, 10, &bytes) != LSIO_E_FORKED)
+        return 1;
+    return lsio_context_destroy(c->context) == 0 ? 0 : 2;
+}
+
+static void connections_survive_a_fork(void **state)
+{
+    struct http_case *c = *state;
+    struct lsio_config config = {.struct_bytes = sizeof(config), .workers = 1, .loop = c->loop};
+    unsigned connections;
+    int status;
+    pid_t pid;
+
+    assert_int_equal(lsio_context_destroy(c->context), 0);
+    assert_int_equal(lsio_context_create(&config, &c->context), 0);
+    begin(c);
+    for (int i = 0; i < 8; i++)
+        http_case_expect(c, "k", ID, i, 1000);
+    connections = server_connection_count(c->server);
+    pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0)
+        _exit(child(c));
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
+    for (int i = 0; i < 8; i++)
+        http_case_expect(c, "k", ID, i, SIZE - i);
+    assert_int_equal(server_connection_count(c->server), connections);
+    assert_int_equal(api_stats(c->context).retries, 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(identities),
+        cmocka_unit_test(unknown_authority),
+        cmocka_unit_test(insecure_is_per_store),
+        cmocka_unit_test(cut_without_notice),
+        cmocka_unit_test(end_without_notice_is_no_end),
+        cmocka_unit_test(new_keys_in_the_middle),
+        cmocka_unit_test(proxy_refuses),
+        cmocka_unit_test(proxy_of_the_environment),
+        cmocka_unit_test(addresses_of_the_users),
+        cmocka_unit_test(connections_survive_a_fork),
+    };
+
+    return http_case_run("tls", tests, COUNT(tests));
+}
