@@ -50,6 +50,22 @@ void bare_loop_tune(struct bench_pool *pool, struct bare_config *config,
                     const struct bare_item *items, size_t count, enum bench_metric metric,
                     bool direct);
 
+/* ------------------------------------------------------------------------- baseline_http.c -- */
+
+#define HTTP_BUFFER_BYTES (128 * 1024L) /* what LSIO has curl receive into, too */
+
+struct http_item {
+    uint64_t offset, bytes;
+    uint8_t *to;
+};
+enum http_way { HTTP_SOCKET, HTTP_POLL };
+
+struct http_loop;
+/* Ranges of the object at `url`, `connections` at a time. */
+struct http_loop *http_loop_create(const char *url, unsigned connections, enum http_way way);
+void http_loop_destroy(struct http_loop *loop);
+void http_loop_run(struct http_loop *loop, const struct http_item *items, size_t count);
+
 /* -------------------------------------------------------------------------- baseline_fio.c -- */
 
 struct fio_config {

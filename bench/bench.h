@@ -18,6 +18,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "lsio/lsio.h"
 
@@ -28,11 +29,12 @@
 /* ------------------------------------------------------------------------ program, numbers -- */
 
 struct bench_options {
-    const char *dir;  /* where data files are kept */
-    const char *loop; /* lsio_config.loop */
-    unsigned pairs;   /* 0: the benchmark's own default */
-    unsigned workers; /* LSIO's workers and the baselines' threads */
-    double seconds;   /* of one timed half, at least; 0: the benchmark's own default */
+    const char *dir;    /* where data files are kept */
+    const char *loop;   /* lsio_config.loop */
+    unsigned pairs;     /* 0: the benchmark's own default */
+    unsigned workers;   /* LSIO's workers and the baselines' threads */
+    const char *server; /* the program fault-server; NULL: beside this one */
+    double seconds;     /* of one timed half, at least; 0: the benchmark's own default */
     bool json;
 };
 
@@ -193,6 +195,19 @@ void bench_expect_single(struct lsio_context *context, const struct lsio_stats *
 /* Objects for all files of a set. */
 struct lsio_object *bench_objects(struct lsio_store *store, const struct bench_files *files);
 
+/* ------------------------------------------------------------------------- an HTTP server -- */
+
+struct bench_server {
+    int pid;
+    FILE *out;
+    char url[256];
+    unsigned connections, requests; /* once stopped */
+};
+/* Starts the tests' fault-server with these arguments (NULL ends). */
+void bench_server_start(struct bench_server *server, const struct bench_options *options,
+                        const char *const *arguments);
+void bench_server_stop(struct bench_server *server);
+
 /* --------------------------------------------------------------------------------- compare -- */
 
 struct bench_compare {
@@ -209,6 +224,7 @@ extern const struct bench_compare bench_fused_compares[];
 extern const struct bench_compare bench_era5_compares[];
 extern const struct bench_compare bench_plan_compares[];
 extern const struct bench_compare bench_scale_compares[];
+extern const struct bench_compare bench_http_compares[]; /* only with HTTP */
 
 int bench_read_main(int argc, char **argv);
 int bench_compare_main(int argc, char **argv);

@@ -15,6 +15,9 @@
 static const struct bench_compare *const compares[] = {
     bench_warm_compares, bench_cold_compares, bench_small_compares, bench_fused_compares,
     bench_era5_compares, bench_plan_compares, bench_scale_compares,
+#ifdef LSIO_HAVE_HTTP
+    bench_http_compares,
+#endif
 };
 
 static void usage(FILE *out)
@@ -30,10 +33,11 @@ static void usage(FILE *out)
           "  --workers N    LSIO's workers and the baselines' threads (default: 2)\n"
           "  --seconds S    least length of a timed half (default: 0.3 to 3, by benchmark)\n"
           "  --loop NAME    LSIO's loop: uring or epoll\n"
+          "  --server PATH  the program fault-server, for http-* (default: beside lsio-bench)\n"
           "  --json         one JSON object per line instead of text\n"
           "Output: NAME ratio=R [lowest-highest pair] lsio=X baseline=Y unit=U metric=wall|cpu\n"
           "R is the median over the pairs of baseline cost / LSIO cost: above 1, LSIO is better\n"
-          "(cold-256k-cpu: LSIO / baseline; plan-*: LSIO's own figure). Wall shows rates, cpu "
+          "(cold-256k-cpu, http-64k, http-8m: LSIO / baseline; plan-*: LSIO's own figure). Wall shows rates, cpu "
           "costs.\n",
           out);
 }
@@ -82,6 +86,7 @@ int bench_compare_main(int argc, char **argv)
         {"workers", required_argument, NULL, 'w'},
         {"seconds", required_argument, NULL, 's'},
         {"loop", required_argument, NULL, 'l'},
+        {"server", required_argument, NULL, 'S'},
         {"list", no_argument, NULL, 'L'},
         {"help", no_argument, NULL, 'h'},
         {NULL, 0, NULL, 0},
@@ -110,6 +115,9 @@ int bench_compare_main(int argc, char **argv)
             break;
         case 'l':
             options.loop = optarg;
+            break;
+        case 'S':
+            options.server = optarg;
             break;
         case 'L':
             compare_list();

@@ -402,13 +402,14 @@ int lsio_batch_progress(struct lsio_batch *batch, struct lsio_progress *out)
         return error;
     if (out->struct_bytes < 2 * sizeof(uint64_t) || out->struct_bytes > 65536)
         return -EINVAL;
+    progress.chunks_failed = atomic_load(&batch->record.failed);
+    /* failed before done: both only grow */
     pthread_mutex_lock(&batch->context->lock); /* lsio_batch_add changes both */
     remaining = atomic_load(&batch->record.remaining);
     progress.chunk_count = atomic_load(&batch->record.chunk_count);
     pthread_mutex_unlock(&batch->context->lock);
     progress.struct_bytes = out->struct_bytes;
     progress.chunks_done = progress.chunk_count - remaining;
-    progress.chunks_failed = atomic_load(&batch->record.failed);
     progress.bytes_done = atomic_load(&batch->record.bytes);
     memcpy(out, &progress,
            out->struct_bytes < sizeof(progress) ? out->struct_bytes : sizeof(progress));

@@ -4,9 +4,9 @@
 # The one test command. Installs what is missing (Debian and its kin), builds, runs everything.
 # Without options: release build and ctest; the same where io_uring is refused, so that all runs on
 # the epoll loop; a build without any optional library; ASan with UBSan, after which each mark on a
-# fault's path must have been reached; TSan; a short fuzz of each target. Each step's ctest summary
-# is shown, all of them again at the end; the exit status is 0 only if all passed. Build trees are
-# kept under build/.
+# fault's path must have been reached; TSan; real servers on loopback (they need Go, npm and PyPI);
+# a short fuzz of each target. Each step's ctest summary is shown, all of them again at the end; the
+# exit status is 0 only if all passed. Build trees are kept under build/.
 set -euo pipefail
 
 usage() {
@@ -21,7 +21,7 @@ usage: tests/run.sh [option]...      no option: everything (about 20 minutes on 
   --stress SECONDS           the stress tests under ThreadSanitizer, for so long each, only
   --sim SEEDS [--seed N]     the simulation tests with so many seeds, from seed N on, only
   --coverage                 ctest with line coverage; the report is put into build/coverage
-  --servers                  tests against real servers (none are needed by this version)
+  --servers                  tests against real servers, installed below build/servers, only
   --match REGEX              of the tests, those whose name matches
   --no-install               do not install packages
   --jobs N                   compile and test N at a time (default: all processors)
@@ -68,7 +68,7 @@ while [ $# -gt 0 ]; do
     esac
     shift
 done
-[ ${#steps[@]} -gt 0 ] || steps=(release epoll gates bare address thread fuzz)
+[ ${#steps[@]} -gt 0 ] || steps=(release epoll gates bare address thread servers fuzz)
 
 # ------------------------------------------------------------------------------------ packages --
 
@@ -82,6 +82,15 @@ case " ${steps[*]} " in *" coverage "*) packages+=(gcovr) ;; esac
 # shellcheck source=tests/support/packages.sh
 . tests/support/packages.sh
 [ "$install" = no ] || install_packages "${packages[@]}"
+
+# The servers take minutes to install, and are not needed before their step.
+servers_pid=""
+case " ${steps[*]} " in *" servers "*)
+    mkdir -p build
+    nice tests/servers/run.sh --install >build/servers-install.log 2>&1 &
+    servers_pid=$!
+    ;;
+esac
 
 # --------------------------------------------------------------------------------------- steps --
 
@@ -141,7 +150,14 @@ step_stress() {
     LSIO_STRESS_SECONDS=$stress_seconds "${fixed_addresses[@]}" ctest --test-dir build/thread \
         --output-on-failure --no-tests=error -L '^stress$'
 }
-step_servers() { echo "no test of this version needs a server: nothing to do"; }
+step_servers() {
+    build address -DLSIO_SANITIZER=address -DLSIO_MARKS=ON || return 1
+    tail --pid="$servers_pid" -f /dev/null # a child of the shell above: wait does not know it here
+    cat build/servers-install.log
+    local options=()
+    [ -z "$match" ] || options=(-R "$match")
+    tests/servers/run.sh build/address "${options[@]}"
+}
 
 # The seeds of the engine's simulation are shared out to as many processes as there are processors.
 step_sim() {

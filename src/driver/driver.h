@@ -68,6 +68,7 @@ struct driver_env {
 
     uint64_t operations_direct; /* statistics that only a driver knows */
     uint64_t retries;
+    uint64_t throttles; /* answers that asked to slow down */
 };
 
 /* An object of one batch: what the planner sees, what the driver keeps. Zeroed but for `plan` and

@@ -176,6 +176,7 @@ static const struct plan_profile *slab_profile(const struct slab *slab)
 static void publish(struct lsio_batch *batch, struct slab *slab, bool planned)
 {
     struct lsio_context *context = batch->context;
+    bool canceled;
 
     slab->profile = slab_profile(slab);
     if (!slab->is_split && slab->plan.op_count) {
@@ -191,9 +192,13 @@ static void publish(struct lsio_batch *batch, struct slab *slab, bool planned)
     ready_add(batch, slab);
     batch_work_add(batch, slab->urgent);
     atomic_fetch_add(&context->work_epoch, 1);
+    canceled = atomic_load(&batch->record.cancel_status) != 0;
     pthread_mutex_unlock(&context->lock);
     /* from here on the batch may be complete and gone */
-    context_wake_one(context);
+    if (canceled)
+        context_cancel_scan(context); /* the slab was not there when workers looked */
+    else
+        context_wake_one(context);
 }
 
 void batch_publish(struct lsio_batch *batch, struct slab *slab)

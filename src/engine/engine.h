@@ -184,7 +184,7 @@ struct worker_stats {
     _Atomic uint64_t chunks_done, chunks_failed;
     _Atomic uint64_t bytes_asked, bytes_read, bytes_wasted;
     _Atomic uint64_t operations, operations_direct, operations_joined, operations_inline;
-    _Atomic uint64_t retries, steals, enters, inflight_target;
+    _Atomic uint64_t retries, throttles, steals, enters, inflight_target;
     _Atomic uint64_t latency[LATENCY_BUCKETS]; /* by log2 of ns, in halves */
 };
 
@@ -358,6 +358,10 @@ void worker_complete(struct driver_env *env, struct driver_read *read);
 void worker_wake(struct worker *worker);
 void worker_publish_stats(struct worker *worker); /* what drivers and loops have counted */
 
+/* sweep.c */
+/* Reports what has not begun of canceled batches. */
+void worker_sweep(struct worker *worker);
+
 /* claim.c */
 bool claim_next(struct worker *worker); /* makes worker->claim non-empty, or false */
 /* For a worker whose claim found no memory: parts of a split, which hold their memory already. The
@@ -385,6 +389,9 @@ enum start_result operation_start(struct worker *worker, struct slab *slab, uint
 struct operation *operation_get(struct worker *worker);
 /* Starts the oldest of worker->resumed; false: no memory now. */
 bool operation_resume(struct worker *worker);
+/* Reports an operation that is not started, or what is resumed of canceled batches, as canceled. */
+void operation_cancel(struct worker *worker, struct slab *slab, uint32_t op_index, int32_t status);
+void operation_resumed_cancel(struct worker *worker);
 /* Gives back buffer and slot, on the worker it belongs to; from another worker by message. */
 void operation_release(struct worker *worker, struct operation *operation);
 /* The i-th chunk of a JOIN, VECTOR or PROBE, its index and resolved range. */
@@ -407,6 +414,7 @@ enum start_result split_start(struct worker *worker, struct segment *segment, ui
 /* finish.c */
 void operation_finish(struct worker *worker, struct operation *operation);
 /* Ends one chunk without running its chain. `text` may be NULL. */
+void split_part_cancel(struct worker *worker, struct split *split, int32_t status);
 void chunk_fail(struct worker *worker, struct segment *segment, uint64_t chunk, int32_t status,
                 int32_t code, const char *text);
 /* At the batch's end: what was delivered of the chunk, if anything, is not valid. */
@@ -423,6 +431,7 @@ void batch_start(struct lsio_batch *batch);
 void batch_free(struct lsio_batch *batch, bool forked);
 int batch_add(struct lsio_batch *batch, const struct lsio_request *more, uint64_t *first_index);
 void batch_cancel(struct lsio_batch *batch, int32_t status);
+void context_cancel_scan(struct lsio_context *context); /* all workers look for canceled batches */
 int batch_destroy(struct lsio_batch *batch);
 /* The whole of lsio_read_batch that workers do; *error is written if a chunk failed. */
 int batch_read(struct lsio_context *context, const struct lsio_request *request,

@@ -481,7 +481,32 @@ static void read_finish(struct worker *worker, struct operation *operation)
     operation_release(worker, operation);
 }
 
-/* The last part to end runs the chain over the whole chunk. */
+/* One part less to come; after the last one the chain runs over the whole chunk. */
+static void part_count(struct worker *worker, struct split *split)
+{
+    const struct lsio_chunk *chunk = request_chunk(&split->segment->view, split->chunk);
+    struct driver_object *object = &split->segment->objects[chunk->object];
+    int32_t status;
+
+    if (atomic_fetch_sub_explicit(&split->remaining, 1, memory_order_acq_rel) != 1)
+        return;
+    status = atomic_load(&split->status);
+    if (status == 0 && object->store->driver->verify_object)
+        status = object->store->driver->verify_object(object);
+    if (status < 0) {
+        LSIO_MARK(split_failed);
+        free(split->allocated);
+        fail_in_detail(worker, split->segment, split->chunk, status, atomic_load(&split->code),
+                       NULL, split->detail);
+    } else {
+        chunk_deliver(worker, split->segment, split->chunk, split->addr, split->bytes,
+                      split->allocated);
+    }
+    free(split->detail);
+    if (split->buffer)
+        pool_give(worker, split->buffer, split->buffer_bytes);
+}
+
 static void part_finish(struct worker *worker, struct operation *operation)
 {
     struct split *split = operation->split;
@@ -490,28 +515,19 @@ static void part_finish(struct worker *worker, struct operation *operation)
 
     if (read->status < 0 && atomic_compare_exchange_strong(&split->status, &none, read->status)) {
         atomic_store(&split->code, read->code);
-        split->detail = read->detail; /* before the count below: whoever ends the chunk sees it */
+        split->detail = read->detail; /* before the count: whoever ends the chunk sees it */
         read->detail = NULL;
     }
-    if (atomic_fetch_sub_explicit(&split->remaining, 1, memory_order_acq_rel) == 1) {
-        int32_t status = atomic_load(&split->status);
-        const struct driver_ops *driver = read->object->store->driver;
-        if (status == 0 && driver->verify_object)
-            status = driver->verify_object(read->object);
-        if (status < 0) {
-            LSIO_MARK(split_failed);
-            free(split->allocated);
-            fail_in_detail(worker, split->segment, split->chunk, status,
-                           atomic_load(&split->code), NULL, split->detail);
-        } else {
-            chunk_deliver(worker, split->segment, split->chunk, split->addr, split->bytes,
-                          split->allocated);
-        }
-        free(split->detail);
-        if (split->buffer)
-            pool_give(worker, split->buffer, split->buffer_bytes);
-    }
+    part_count(worker, split);
     operation_release(worker, operation);
+}
+
+void split_part_cancel(struct worker *worker, struct split *split, int32_t status)
+{
+    int32_t none = 0;
+
+    atomic_compare_exchange_strong(&split->status, &none, status);
+    part_count(worker, split);
 }
 
 void operation_finish(struct worker *worker, struct operation *operation)

@@ -667,6 +667,40 @@ enum start_result operation_start(struct worker *worker, struct slab *slab, uint
     return result;
 }
 
+void operation_cancel(struct worker *worker, struct slab *slab, uint32_t op_index, int32_t status)
+{
+    if (slab->is_split)
+        split_part_cancel(worker, &slab->split, status);
+    else
+        members_fail(worker, slab, &slab->plan.ops[op_index], status);
+}
+
+/* A probed operation ends without its read. */
+static void resumed_drop(struct worker *worker, struct operation *operation, int32_t status)
+{
+    LSIO_MARK(probed_chunk_dropped);
+    chunk_fail(worker, operation->segment, operation->chunk, status, 0, NULL);
+    operation_drop(worker, operation);
+}
+
+void operation_resumed_cancel(struct worker *worker)
+{
+    struct operation **link = &worker->resumed, *last = NULL, *operation;
+
+    while ((operation = *link) != NULL) {
+        int status = atomic_load_explicit(&operation->segment->batch->record.cancel_status,
+                                          memory_order_relaxed);
+        if (status) {
+            *link = operation->free_next;
+            resumed_drop(worker, operation, status);
+        } else {
+            last = operation;
+            link = &operation->free_next;
+        }
+    }
+    worker->resumed_last = last;
+}
+
 bool operation_resume(struct worker *worker)
 {
     struct operation *operation = worker->resumed;
@@ -683,10 +717,7 @@ bool operation_resume(struct worker *worker)
     if (result == START_NO_MEMORY)
         return false;
     worker->resumed = next;
-    if (status || result == START_FAILED) {
-        LSIO_MARK(probed_chunk_dropped);
-        chunk_fail(worker, segment, operation->chunk, status ? status : -ENOMEM, 0, NULL);
-        operation_drop(worker, operation);
-    }
+    if (status || result == START_FAILED)
+        resumed_drop(worker, operation, status ? status : -ENOMEM);
     return true;
 }

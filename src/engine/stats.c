@@ -59,6 +59,7 @@ static void sum_worker(struct lsio_stats *sum, uint64_t *latency, struct worker_
     SUM(operations_joined);
     SUM(operations_inline);
     SUM(retries);
+    SUM(throttles);
     SUM(steals);
 #undef SUM
     sum->loop_enters += atomic_load_explicit(&stats->enters, memory_order_relaxed);

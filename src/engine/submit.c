@@ -299,6 +299,7 @@ int batch_add(struct lsio_batch *batch, const struct lsio_request *more, uint64_
     struct lsio_context *context = batch->context;
     struct segment *segment;
     uint64_t first;
+    bool canceled;
     int error;
 
     if (!callback_current || callback_current->batch != batch || !more)
@@ -326,8 +327,12 @@ int batch_add(struct lsio_batch *batch, const struct lsio_request *more, uint64_
         batch_work_add(batch, true);
         atomic_fetch_add(&context->work_epoch, 1);
     }
+    canceled = atomic_load(&batch->record.cancel_status) != 0;
     pthread_mutex_unlock(&context->lock);
-    context_wake_one(context);
+    if (canceled)
+        context_cancel_scan(context); /* those before it may have looked already */
+    else
+        context_wake_one(context);
     if (first_index)
         *first_index = first;
     return 0;
@@ -335,17 +340,20 @@ int batch_add(struct lsio_batch *batch, const struct lsio_request *more, uint64_
 
 /* ------------------------------------------------------------------------------------- end -- */
 
-void batch_cancel(struct lsio_batch *batch, int32_t status)
+void context_cancel_scan(struct lsio_context *context)
 {
-    struct lsio_context *context = batch->context;
-    int32_t none = 0;
-
-    if (!atomic_compare_exchange_strong(&batch->record.cancel_status, &none, status))
-        return;
     for (uint32_t i = 0; i < context->worker_count; i++) {
         atomic_store(&context->workers[i].cancel_scan, true);
         worker_wake(&context->workers[i]);
     }
+}
+
+void batch_cancel(struct lsio_batch *batch, int32_t status)
+{
+    int32_t none = 0;
+
+    if (atomic_compare_exchange_strong(&batch->record.cancel_status, &none, status))
+        context_cancel_scan(batch->context);
 }
 
 void context_check_deadlines(struct lsio_context *context, uint64_t now_ns)

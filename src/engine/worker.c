@@ -346,6 +346,7 @@ static void worker_cancel_scan(struct worker *worker)
         operation->cancel_asked = true;
         operation->read.object->store->driver->cancel(&worker->env, &operation->read);
     }
+    worker_sweep(worker);
 }
 
 void worker_publish_stats(struct worker *worker)
@@ -355,6 +356,7 @@ void worker_publish_stats(struct worker *worker)
     atomic_store_explicit(&stats->operations_direct, worker->env.operations_direct,
                           memory_order_relaxed);
     atomic_store_explicit(&stats->retries, worker->env.retries, memory_order_relaxed);
+    atomic_store_explicit(&stats->throttles, worker->env.throttles, memory_order_relaxed);
     atomic_store_explicit(&stats->enters, worker->env.loop_ops->enters(worker->env.loop),
                           memory_order_relaxed);
     atomic_store_explicit(&stats->inflight_target, worker->env.warm ? 0 : worker->depth,

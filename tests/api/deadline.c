@@ -70,6 +70,29 @@ static void what_is_left_times_out(void **state)
     }
 }
 
+/* Whoever sleeps until a deadline learns of an earlier one. */
+static void an_earlier_one_comes_first(void **state)
+{
+    struct api *api = *state;
+    struct lsio_stage stage = api_stage(slow, LSIO_STAGE_READS_ONLY, NULL);
+    struct lsio_chunk chunks[2][CHUNKS];
+    struct lsio_result results[2][CHUNKS];
+    struct lsio_batch *batches[2];
+    struct api_seen seen[2];
+    struct lsio_chain *chain;
+
+    api_put(api, "k", 0, CHUNKS * 50000);
+    assert_int_equal(lsio_chain_create(api->context, &stage, 1, &chain), 0);
+    batches[0] = submit(api, chain, chunks[0], results[0], 3600000, &seen[0]);
+    batches[1] = submit(api, chain, chunks[1], results[1], 100, &seen[1]);
+    assert_int_equal(api_wait(batches[1]), -ETIMEDOUT);
+    assert_int_equal(api_wait(batches[0]), 0);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(lsio_batch_destroy(batches[i]), 0);
+        api_seen_check(&seen[i]);
+    }
+}
+
 /* lsio_read_batch() heeds it as well. */
 static void a_read_batch_has_one_too(void **state)
 {
@@ -98,6 +121,7 @@ static void a_read_batch_has_one_too(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(what_is_left_times_out),
+                                       cmocka_unit_test(an_earlier_one_comes_first),
                                        cmocka_unit_test(a_read_batch_has_one_too)};
 
     return api_run_tests("deadline", tests, COUNT(tests), API_BOTH);

@@ -14,11 +14,12 @@ enum { ID = 5, SIZE = 300000, FROM = 1000, LENGTH = 200000 };
 
 static void begin(struct http_case *c, const char *option)
 {
-    http_case_open(c, "%s/root", option, NULL);
-    http_case_put(c, "/root/k", ID, SIZE);
+    http_case_open(c, "%s/data", option, NULL);
+    http_case_put(c, "/data/k", ID, SIZE);
 }
 
-/* --------------------------------------------------------------------- H1: ends in the middle -- */
+/* --------------------------------------------------------------------- H1: ends in the middle --
+ */
 
 /* The rest is asked for, from the first byte that did not come, under the validator. */
 static void resumed(struct http_case *c, struct server_fault fault)
@@ -27,7 +28,7 @@ static void resumed(struct http_case *c, struct server_fault fault)
     uint64_t from = 0;
 
     fault.bytes = 70001;
-    http_case_plan(c, "/root/k", 1, &fault);
+    http_case_plan(c, "/data/k", 1, &fault);
     http_case_expect(c, "k", ID, FROM, LENGTH);
     assert_int_equal(http_case_requests(c), 2);
     assert_string_equal(http_case_header(c, 0, "range"), "bytes=1000-200999");
@@ -79,10 +80,11 @@ static void never_whole(void **state)
     assert_int_equal(http_case_requests(c), 4);
     assert_int_equal(c->error.offset, FROM);
     assert_int_equal(c->error.length, LENGTH);
-    assert_non_null(strstr(c->error.url, "/root/k"));
+    assert_non_null(strstr(c->error.url, "/data/k"));
 }
 
-/* -------------------------------------------------------- H2, H4, H13, H14, H16: wrong answers -- */
+/* -------------------------------------------------------- H2, H4, H13, H14, H16: wrong answers --
+ */
 
 struct wrong {
     const char *name;
@@ -95,23 +97,35 @@ struct wrong {
 #define RANGE_IS(value) .kind = SERVER_HEADER, .name = "Content-Range", .text = value
 
 static const struct wrong wrongs[] = {
-    {"another start", {RANGE_IS("bytes 0-199999/300000")}, LSIO_E_PROTOCOL, 2,
+    {"another start",
+     {RANGE_IS("bytes 0-199999/300000")},
+     LSIO_E_PROTOCOL,
+     2,
      "asked for bytes 1000-200999, the server sent 206 \"bytes 0-199999/300000\""},
     {"beyond the end", {RANGE_IS("bytes 1000-201000/300000")}, LSIO_E_PROTOCOL, 2, "wrong range"},
     {"backwards", {RANGE_IS("bytes 1000-999/300000")}, LSIO_E_PROTOCOL, 2, "wrong range"},
-    {"shorter than the length", {RANGE_IS("bytes 1000-1999/300000")}, LSIO_E_PROTOCOL, 2,
+    {"shorter than the length",
+     {RANGE_IS("bytes 1000-1999/300000")},
+     LSIO_E_PROTOCOL,
+     2,
      "length and range"},
     {"no Content-Range", {RANGE_IS(NULL)}, LSIO_E_PROTOCOL, 2, "wrong range"},
     {"no numbers", {RANGE_IS("bytes NaN-100/10000")}, LSIO_E_PROTOCOL, 2, "NaN-100"},
     {"another unit", {RANGE_IS("lines 1000-200999/300000")}, LSIO_E_PROTOCOL, 2, "lines"},
     {"multipart", {.kind = SERVER_MULTIPART}, LSIO_E_PROTOCOL, 2, "wrong range"},
-    {"a body too short", {.kind = SERVER_SHORT, .bytes = 1}, LSIO_E_PROTOCOL, 2,
+    {"a body too short",
+     {.kind = SERVER_SHORT, .bytes = 1},
+     LSIO_E_PROTOCOL,
+     2,
      "length and range"},
     {"a body too long", {.kind = SERVER_LONG, .bytes = 1}, LSIO_E_PROTOCOL, 2, "length and range"},
     {"a body that never ends", {.kind = SERVER_ENDLESS}, LSIO_E_PROTOCOL, 1, ""},
     {"chunks that never end", {.kind = SERVER_ENDLESS_CHUNKS}, LSIO_E_PROTOCOL, 1, ""},
-    {"encoded", {.kind = SERVER_HEADER, .name = "Content-Encoding", .text = "gzip"},
-     LSIO_E_PROTOCOL, 1, "encoded: gzip"},
+    {"encoded",
+     {.kind = SERVER_HEADER, .name = "Content-Encoding", .text = "gzip"},
+     LSIO_E_PROTOCOL,
+     1,
+     "encoded: gzip"},
     {"204", {.kind = SERVER_STATUS, .status = 204}, LSIO_E_PROTOCOL, 2, "204"},
 };
 
@@ -152,15 +166,16 @@ static void one_wrong_answer_is_survived(void **state)
     }
 }
 
-/* ------------------------------------------------------------------------- H3: ranges ignored -- */
+/* ------------------------------------------------------------------------- H3: ranges ignored --
+ */
 
 static void whole_instead_of_range(void **state)
 {
     static const struct {
         int64_t from;
         uint64_t length;
-    } ranges[] = {{0, SIZE}, {0, 100}, {FROM, LENGTH}, {SIZE - 10, 10}, {0, LSIO_TO_END},
-                  {FROM, LSIO_TO_END}};
+    } ranges[] = {{0, SIZE},       {0, 100},         {FROM, LENGTH},
+                  {SIZE - 10, 10}, {0, LSIO_TO_END}, {FROM, LSIO_TO_END}};
     struct http_case *c = *state;
 
     begin(c, NULL);
@@ -187,8 +202,8 @@ static void no_range_support_is_remembered(void **state)
         {.offset = SIZE - 20, .length = 10, .dst = NULL, .dst_bytes = 10}};
     struct lsio_request request;
 
-    http_case_open(c, "%s/root", "concurrency_max=1", "gap_bytes=1", "gap_bytes_max=1", NULL);
-    http_case_put(c, "/root/k", ID, SIZE);
+    http_case_open(c, "%s/data", "concurrency_max=1", "gap_bytes=1", "gap_bytes_max=1", NULL);
+    http_case_put(c, "/data/k", ID, SIZE);
     object = (struct lsio_object){.store = c->store, .key = "k"};
     request = api_request(&object, 1, chunks, 2, NULL);
     for (int i = 0; i < 2; i++)
@@ -196,8 +211,8 @@ static void no_range_support_is_remembered(void **state)
     http_case_plan(c, NULL, 0, &(struct server_fault){.kind = SERVER_WHOLE});
     assert_int_equal(lsio_read_batch(c->context, &request), 0);
     for (int i = 0; i < 2; i++)
-        assert_int_equal(
-            server_pattern_check(ID, (uint64_t)chunks[i].offset, chunks[i].dst, 10), -1);
+        assert_int_equal(server_pattern_check(ID, (uint64_t)chunks[i].offset, chunks[i].dst, 10),
+                         -1);
     assert_int_equal(http_case_requests(c), 2);
     assert_int_equal(strncmp(http_case_header(c, 0, "range"), "bytes=", 6), 0);
     assert_string_equal(http_case_header(c, 1, "range"), "");
@@ -232,10 +247,10 @@ static void beyond_the_end(void **state)
     assert_int_equal(http_case_requests(c), 2);
     http_case_expect(c, "k", ID, SIZE, LSIO_TO_END);
     assert_int_equal(c->bytes, 0);
-    http_case_put(c, "/root/empty", ID, 0);
+    http_case_put(c, "/data/empty", ID, 0);
     http_case_expect(c, "empty", ID, 0, LSIO_TO_END);
     assert_int_equal(c->bytes, 0);
-    http_case_plan(c, "/root/k", 0, &lies);
+    http_case_plan(c, "/data/k", 0, &lies);
     assert_int_equal(http_case_read(c, "k", FROM, LENGTH), LSIO_E_PROTOCOL);
 }
 
@@ -243,8 +258,7 @@ static void beyond_the_end(void **state)
 
 static void chunked_and_unsized(void **state)
 {
-    static const enum server_fault_kind kinds[] = {SERVER_CHUNKED, SERVER_UNSIZED,
-                                                   SERVER_INTERIM};
+    static const enum server_fault_kind kinds[] = {SERVER_CHUNKED, SERVER_UNSIZED, SERVER_INTERIM};
     struct http_case *c = *state;
 
     begin(c, NULL);
@@ -321,8 +335,8 @@ static void stray_bytes(void **state)
 static void not_http_at_all(void **state)
 {
     struct http_case *c = *state;
-    struct server_fault fault = {.kind = SERVER_RAW, .text = "220 mail.example ESMTP\r\n",
-                                 .times = 2};
+    struct server_fault fault = {
+        .kind = SERVER_RAW, .text = "220 mail.example ESMTP\r\n", .times = 2};
 
     begin(c, NULL);
     http_case_plan(c, NULL, 0, &fault);
@@ -335,11 +349,10 @@ static void not_http_at_all(void **state)
 
 static void put_encoded(struct http_case *c, const char *headers)
 {
-    assert_int_equal(server_put(c->server,
-                                &(struct server_object){.path = "/bucket/k",
-                                                        .pattern_id = ID,
-                                                        .size = SIZE,
-                                                        .headers = headers}),
+    assert_int_equal(server_put(c->server, &(struct server_object){.path = "/bucket/k",
+                                                                   .pattern_id = ID,
+                                                                   .size = SIZE,
+                                                                   .headers = headers}),
                      0);
 }
 

@@ -13,23 +13,22 @@ enum { ID = 31, PART = 1 << 20, SIZE = 3 << 20 };
 /* Reads of SIZE bytes are made in three parts, one after the other. */
 static void begin(struct http_case *c)
 {
-    http_case_open(c, "%s/root", "split_bytes=1M", "concurrency_max=1", NULL);
+    http_case_open(c, "%s/data", "split_bytes=1M", "concurrency_max=1", NULL);
 }
 
 static void put(struct http_case *c, const char *etag, const char *last_modified)
 {
-    assert_int_equal(server_put(c->server,
-                                &(struct server_object){.path = "/root/k",
-                                                        .pattern_id = ID,
-                                                        .size = SIZE,
-                                                        .etag = etag,
-                                                        .last_modified = last_modified}),
+    assert_int_equal(server_put(c->server, &(struct server_object){.path = "/data/k",
+                                                                   .pattern_id = ID,
+                                                                   .size = SIZE,
+                                                                   .etag = etag,
+                                                                   .last_modified = last_modified}),
                      0);
 }
 
 static void plan_header(struct http_case *c, uint32_t nth, const char *name, const char *text)
 {
-    http_case_plan(c, "/root/k", nth,
+    http_case_plan(c, "/data/k", nth,
                    &(struct server_fault){.kind = SERVER_HEADER, .name = name, .text = text});
 }
 
@@ -97,7 +96,7 @@ static void precondition_failed(void **state)
 
     begin(c);
     put(c, NULL, NULL);
-    http_case_plan(c, "/root/k", 2, &(struct server_fault){.kind = SERVER_STATUS, .status = 412});
+    http_case_plan(c, "/data/k", 2, &(struct server_fault){.kind = SERVER_STATUS, .status = 412});
     assert_int_equal(http_case_read(c, "k", 0, SIZE), LSIO_E_CHANGED);
 }
 
@@ -108,7 +107,7 @@ static void changed_before_the_rest(void **state)
 
     begin(c);
     put(c, "\"v1\"", NULL);
-    http_case_plan(c, "/root/k", 1, &(struct server_fault){.kind = SERVER_CLOSE, .bytes = 5000});
+    http_case_plan(c, "/data/k", 1, &(struct server_fault){.kind = SERVER_CLOSE, .bytes = 5000});
     plan_header(c, 1, "ETag", "\"v2\"");
     assert_int_equal(http_case_read(c, "k", 0, PART), LSIO_E_CHANGED);
     assert_int_equal(http_case_requests(c), 2);
@@ -159,6 +158,68 @@ static void generations(void **state)
     assert_int_equal(http_case_read(c, "k", 0, SIZE), LSIO_E_CHANGED);
 }
 
+/* ---------------------------------------------------------------------------------- restart -- */
+
+/* Broken off in the middle of version 1, whose place version 2 has taken since: all of it is of
+ * version 2. */
+static void restarted_after_412(void **state)
+{
+    struct http_case *c = *state;
+
+    http_case_open(c, "%s/data", "on_change=restart", NULL);
+    put(c, "\"v1\"", NULL);
+    http_case_plan(c, "/data/k", 1, &(struct server_fault){.kind = SERVER_CLOSE, .bytes = 5000});
+    http_case_plan(c, "/data/k", 1, &(struct server_fault){.kind = SERVER_STATUS, .status = 412});
+    plan_header(c, 1, "ETag", "\"v2\"");
+    http_case_expect(c, "k", ID, 100, 50000);
+    assert_int_equal(http_case_requests(c), 3);
+    assert_string_equal(http_case_header(c, 1, "if-match"), "\"v1\"");
+    assert_string_equal(http_case_header(c, 1, "range"), "bytes=5100-50099");
+    assert_string_equal(http_case_header(c, 2, "if-match"), "");
+    assert_string_equal(http_case_header(c, 2, "range"), "bytes=100-50099");
+}
+
+/* The same where the server knows no preconditions, and just sends the rest of another version. */
+static void restarted_after_another_answer(void **state)
+{
+    static const char later[] = "Thu, 01 Jan 2026 00:00:01 GMT";
+    struct http_case *c = *state;
+
+    http_case_open(c, "%s/data", "on_change=restart", NULL);
+    put(c, "", NULL);
+    http_case_plan(c, "/data/k", 1, &(struct server_fault){.kind = SERVER_CLOSE, .bytes = 5000});
+    plan_header(c, 1, "Last-Modified", later);
+    plan_header(c, 1, "Last-Modified", later);
+    http_case_expect(c, "k", ID, 100, 50000);
+    assert_int_equal(http_case_requests(c), 3);
+    assert_string_equal(http_case_header(c, 1, "range"), "bytes=5100-50099");
+    assert_string_equal(http_case_header(c, 2, "range"), "bytes=100-50099");
+}
+
+static void restarted_once(void **state)
+{
+    struct http_case *c = *state;
+
+    http_case_open(c, "%s/data", "on_change=restart", NULL);
+    put(c, "\"v1\"", NULL);
+    http_case_plan(c, "/data/k", 1, &(struct server_fault){.kind = SERVER_CLOSE, .bytes = 5000});
+    http_case_plan(c, "/data/k", 1,
+                   &(struct server_fault){.kind = SERVER_STATUS, .status = 412, .times = 2});
+    assert_int_equal(http_case_read(c, "k", 100, 50000), LSIO_E_CHANGED);
+    assert_int_equal(http_case_requests(c), 3);
+}
+
+/* What was delivered stays what it was: then a change is an error for the rest. */
+static void not_after_a_delivery(void **state)
+{
+    struct http_case *c = *state;
+
+    http_case_open(c, "%s/data", "on_change=restart", "split_bytes=1M", "concurrency_max=1", NULL);
+    put(c, "\"v1\"", NULL);
+    plan_header(c, 2, "ETag", "\"v2\"");
+    assert_int_equal(http_case_read(c, "k", 0, SIZE), LSIO_E_CHANGED);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -169,6 +230,10 @@ int main(void)
         cmocka_unit_test(changed_before_the_rest),
         cmocka_unit_test(expected_etag),
         cmocka_unit_test(generations),
+        cmocka_unit_test(restarted_after_412),
+        cmocka_unit_test(restarted_after_another_answer),
+        cmocka_unit_test(restarted_once),
+        cmocka_unit_test(not_after_a_delivery),
     };
 
     return http_case_run("changes", tests, COUNT(tests));

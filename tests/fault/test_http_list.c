@@ -140,7 +140,7 @@ static void refused(void **state)
     http_case_plan(c, "/bucket", 0, &fault);
     assert_int_equal(lsio_list(c->store, "", 0, keep, &names), LSIO_E_HTTP);
     assert_int_equal(http_case_requests(c), 2);
-    http_case_open(c, "%s/root", NULL);
+    http_case_open(c, "%s/data", NULL);
     assert_int_equal(lsio_list(c->store, "", 0, keep, &names), -EOPNOTSUPP);
 }
 

@@ -14,8 +14,8 @@ enum { ID = 11, SIZE = 200000 };
 
 static void begin(struct http_case *c, const char *one, const char *two)
 {
-    http_case_open(c, "%s/root", "connect_timeout=10s", one, two, NULL);
-    http_case_put(c, "/root/k", ID, SIZE);
+    http_case_open(c, "%s/data", "connect_timeout=10s", one, two, NULL);
+    http_case_put(c, "/data/k", ID, SIZE);
 }
 
 /* ----------------------------------------------------------------------------- H12: hangs -- */
@@ -27,19 +27,28 @@ struct hang {
 };
 
 static const struct hang hangs[] = {
-    {"before the head", {.kind = SERVER_HANG, .place = SERVER_BEFORE_HEAD},
-     "first_byte_timeout=80ms", "first_byte_timeout"},
-    {"in the head", {.kind = SERVER_HANG, .place = SERVER_IN_HEAD, .bytes = 20},
-     "first_byte_timeout=80ms", "first_byte_timeout"},
+    {"before the head",
+     {.kind = SERVER_HANG, .place = SERVER_BEFORE_HEAD},
+     "first_byte_timeout=80ms",
+     "first_byte_timeout"},
+    {"in the head",
+     {.kind = SERVER_HANG, .place = SERVER_IN_HEAD, .bytes = 20},
+     "first_byte_timeout=80ms",
+     "first_byte_timeout"},
     {"after the head", {.kind = SERVER_HANG}, "stall_timeout=80ms", "stall_timeout"},
     {"in the body", {.kind = SERVER_HANG, .bytes = 5000}, "stall_timeout=80ms", "stall_timeout"},
-    {"one byte at a time", {.kind = SERVER_TRICKLE, .bytes = 5000, .bytes_each = 1, .each_ms = 10},
-     "stall_timeout=200ms", "stall_timeout"},
+    {"one byte at a time",
+     {.kind = SERVER_TRICKLE, .bytes = 5000, .bytes_each = 1, .each_ms = 10},
+     "stall_timeout=200ms",
+     "stall_timeout"},
     {"head by the byte",
      {.kind = SERVER_TRICKLE, .place = SERVER_BEFORE_HEAD, .bytes_each = 1, .each_ms = 10},
-     "first_byte_timeout=80ms", "first_byte_timeout"},
-    {"steadily but too long", {.kind = SERVER_TRICKLE, .bytes_each = 1000, .each_ms = 10},
-     "timeout=100ms", "not complete within timeout"},
+     "first_byte_timeout=80ms",
+     "first_byte_timeout"},
+    {"steadily but too long",
+     {.kind = SERVER_TRICKLE, .bytes_each = 1000, .each_ms = 10},
+     "timeout=100ms",
+     "not complete within timeout"},
 };
 
 /* Asked again, it goes well. */
@@ -96,9 +105,9 @@ static void a_slow_answer_is_no_failure(void **state)
     struct http_case *c = *state;
 
     begin(c, "stall_timeout=500ms", NULL);
-    http_case_plan(c, NULL, 0,
-                   &(struct server_fault){.kind = SERVER_TRICKLE, .bytes_each = 1000,
-                                          .each_ms = 10});
+    http_case_plan(
+        c, NULL, 0,
+        &(struct server_fault){.kind = SERVER_TRICKLE, .bytes_each = 1000, .each_ms = 10});
     http_case_expect(c, "k", ID, 0, 60000);
     assert_int_equal(http_case_requests(c), 1);
     assert_int_equal(api_stats(c->context).retries, 0);
@@ -111,8 +120,8 @@ static void a_hung_handshake_is_left(void **state)
 
     http_case_serve(c, &(struct server_config){.identity = SERVER_TLS});
     snprintf(ca, sizeof(ca), "ca_bundle=%s", server_ca_file(c->server));
-    http_case_open(c, "%s/root", ca, "connect_timeout=300ms", "retry_attempts_max=2", NULL);
-    http_case_put(c, "/root/k", ID, SIZE);
+    http_case_open(c, "%s/data", ca, "connect_timeout=300ms", "retry_attempts_max=2", NULL);
+    http_case_put(c, "/data/k", ID, SIZE);
     http_case_plan(c, NULL, 0, &(struct server_fault){.kind = SERVER_ACCEPT_HANG, .times = 2});
     assert_int_equal(http_case_read(c, "k", 0, 10), -ETIMEDOUT);
     assert_int_equal(c->error.attempts, 2);
@@ -122,10 +131,9 @@ static void a_hung_handshake_is_left(void **state)
 /* A chunk that is canceled while the server hangs ends at once. */
 static void cancel_ends_a_hang(void **state)
 {
-    static const struct server_fault faults[] = {
-        {.kind = SERVER_ACCEPT_HANG},
-        {.kind = SERVER_HANG, .place = SERVER_BEFORE_HEAD},
-        {.kind = SERVER_HANG, .bytes = 100}};
+    static const struct server_fault faults[] = {{.kind = SERVER_ACCEPT_HANG},
+                                                 {.kind = SERVER_HANG, .place = SERVER_BEFORE_HEAD},
+                                                 {.kind = SERVER_HANG, .bytes = 100}};
     struct http_case *c = *state;
     struct lsio_chunk chunk = {.length = 1000, .dst = c->memory, .dst_bytes = 1000};
     struct lsio_object object;
@@ -190,13 +198,13 @@ static void nobody_listens(void **state)
     char url[64];
 
     assert_int_equal(server_port_refused(&port), 0);
-    snprintf(url, sizeof(url), "http://127.0.0.1:%u/root", port.port);
+    snprintf(url, sizeof(url), "http://127.0.0.1:%u/data", port.port);
     http_case_open(c, url, "retry_attempts_max=3", NULL);
     assert_int_equal(http_case_read(c, "k", 0, 10), -ECONNREFUSED);
     assert_int_equal(c->error.attempts, 3);
     server_port_free(&port);
     assert_int_equal(server_port_hung(&port), 0);
-    snprintf(url, sizeof(url), "http://127.0.0.1:%u/root", port.port);
+    snprintf(url, sizeof(url), "http://127.0.0.1:%u/data", port.port);
     http_case_open(c, url, "retry_attempts_max=2", "connect_timeout=100ms", NULL);
     assert_int_equal(http_case_read(c, "k", 0, 10), -ETIMEDOUT);
     assert_int_equal(c->error.attempts, 2);
@@ -208,7 +216,8 @@ static void no_such_host(void **state)
 {
     struct http_case *c = *state;
 
-    http_case_open(c, "http://nowhere.invalid/root", NULL);
+    http_case_open(c, "s3://bucket", "endpoint=nowhere.invalid", "https=false",
+                   "skip_signature=true", NULL);
     assert_int_equal(http_case_read(c, "k", 0, 10), -EHOSTUNREACH);
     assert_int_equal(c->error.attempts, 2);
     assert_non_null(strstr(c->error.text, "nowhere.invalid"));
@@ -223,9 +232,9 @@ static void connections_that_are_closed_at_once(void **state)
     http_case_plan(c, NULL, 0, &(struct server_fault){.kind = SERVER_ACCEPT_RESET});
     http_case_plan(c, NULL, 0,
                    &(struct server_fault){.kind = SERVER_CLOSE, .place = SERVER_BEFORE_HEAD});
-    http_case_plan(c, NULL, 0,
-                   &(struct server_fault){.kind = SERVER_RESET, .place = SERVER_IN_HEAD,
-                                          .bytes = 30});
+    http_case_plan(
+        c, NULL, 0,
+        &(struct server_fault){.kind = SERVER_RESET, .place = SERVER_IN_HEAD, .bytes = 30});
     http_case_expect(c, "k", ID, 0, SIZE);
     assert_int_equal(api_stats(c->context).retries, 4);
 }
@@ -239,8 +248,7 @@ static void idle_connections_are_closed(void **state)
     begin(c, "concurrency_max=1", "retry_attempts_max=1");
     for (size_t i = 0; i < 2 * COUNT(kinds); i++) {
         struct server_fault fault = {.kind = kinds[i % 2], .place = SERVER_BEFORE_HEAD};
-        assert_int_equal(server_plan(c->server, &(struct server_match){.reused = true}, &fault),
-                         0);
+        assert_int_equal(server_plan(c->server, &(struct server_match){.reused = true}, &fault), 0);
         for (int k = 0; k < 6; k++)
             http_case_expect(c, "k", ID, k, 1000);
     }
@@ -273,9 +281,9 @@ static void requests_and_connections_are_bounded(void **state)
     struct http_case *c = *state;
 
     http_case_serve(c, &(struct server_config){.latency_ms = 5});
-    http_case_open(c, "%s/root", "concurrency_start=3", "concurrency_max=3", "gap_bytes=1",
+    http_case_open(c, "%s/data", "concurrency_start=3", "concurrency_max=3", "gap_bytes=1",
                    "gap_bytes_max=1", NULL);
-    http_case_put(c, "/root/k", ID, SIZE);
+    http_case_put(c, "/data/k", ID, SIZE);
     assert_int_equal(read_many(c), 0);
     assert_int_equal(http_case_requests(c), CHUNKS);
     assert_in_range(server_request_peak(c->server), 1, 3);

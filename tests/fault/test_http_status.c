@@ -140,7 +140,8 @@ static void request_ids_are_kept(void **state)
     }
 }
 
-/* --------------------------------------------------------------------------------- H6: absence -- */
+/* --------------------------------------------------------------------------------- H6: absence --
+ */
 
 static void plan_bare_404(struct http_case *c)
 {
@@ -148,18 +149,17 @@ static void plan_bare_404(struct http_case *c)
 }
 
 /* A 404 that does not say of what: one listing of that name shows whether the bucket is there. */
-static void bare_404_is_asked_about(struct http_case *c, enum server_style style,
-                                    const char *query)
+static void bare_404_is_asked_about(struct http_case *c, enum server_style style, const char *query)
 {
     struct server_record record;
 
     begin(c, style, NULL);
     /* the fault server lists for the others */
-    assert_int_equal(server_route(c->server,
-                                  &(struct server_route){.path = "/account/bucket",
-                                                         .wants_query = "comp=list",
-                                                         .body = "<EnumerationResults/>"}),
-                     0);
+    assert_int_equal(
+        server_route(c->server, &(struct server_route){.path = "/account/bucket",
+                                                       .wants_query = "comp=list",
+                                                       .body = "<EnumerationResults/>"}),
+        0);
     plan_bare_404(c);
     assert_int_equal(http_case_read(c, "a b", 0, 10), -ENOENT);
     assert_int_equal(http_case_requests(c), 2);
@@ -204,9 +204,9 @@ static void bare_404_without_a_bucket(void **state)
         assert_int_equal(c->error.code, codes[i]);
     }
     plan_bare_404(c);
-    http_case_plan(c, NULL, 0,
-                   &(struct server_fault){.kind = SERVER_STATUS, .status = 404,
-                                          .code = "NoSuchKey"});
+    http_case_plan(
+        c, NULL, 0,
+        &(struct server_fault){.kind = SERVER_STATUS, .status = 404, .code = "NoSuchKey"});
     assert_int_equal(http_case_read(c, "k", 0, 10), LSIO_E_HTTP);
 }
 

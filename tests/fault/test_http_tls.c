@@ -21,8 +21,8 @@ static void begin_with(struct http_case *c, const char *one, const char *two)
     if (!c->server)
         http_case_serve(c, &(struct server_config){.identity = SERVER_TLS});
     snprintf(ca, sizeof(ca), "ca_bundle=%s", server_ca_file(c->server));
-    http_case_open(c, "%s/root", ca, one, two, NULL);
-    http_case_put(c, "/root/k", ID, SIZE);
+    http_case_open(c, "%s/data", ca, one, two, NULL);
+    http_case_put(c, "/data/k", ID, SIZE);
 }
 
 static void begin(struct http_case *c)
@@ -47,9 +47,9 @@ static void identities(void **state)
 
     for (size_t i = 0; i < COUNT(rows); i++) {
         begin(c);
-        http_case_plan(c, NULL, 0,
-                       &(struct server_fault){.kind = SERVER_IDENTITY,
-                                              .identity = rows[i].identity});
+        http_case_plan(
+            c, NULL, 0,
+            &(struct server_fault){.kind = SERVER_IDENTITY, .identity = rows[i].identity});
         assert_int_equal(http_case_read(c, "k", 0, 10), LSIO_E_TLS);
         assert_int_equal(c->error.attempts, 1); /* not tried again */
         if (!strstr(c->error.text, rows[i].says))
@@ -63,9 +63,9 @@ static void unknown_authority(void **state)
     struct http_case *c = *state;
 
     http_case_serve(c, &(struct server_config){.identity = SERVER_TLS});
-    http_case_open(c, "%s/root", NULL);
+    http_case_open(c, "%s/data", NULL);
     assert_int_equal(http_case_read(c, "k", 0, 10), LSIO_E_TLS);
-    http_case_open(c, "%s/root", "disable_system_certificates=true", NULL);
+    http_case_open(c, "%s/data", "disable_system_certificates=true", NULL);
     assert_int_equal(http_case_read(c, "k", 0, 10), LSIO_E_TLS);
     assert_int_equal(http_case_requests(c), 0);
     begin_with(c, "disable_system_certificates=true", NULL);
@@ -78,10 +78,10 @@ static void insecure_is_per_store(void **state)
     struct http_case *c = *state;
 
     http_case_serve(c, &(struct server_config){.identity = SERVER_TLS_SELF_SIGNED});
-    http_case_open(c, "%s/root", "allow_invalid_certificates=true", NULL);
-    http_case_put(c, "/root/k", ID, SIZE);
+    http_case_open(c, "%s/data", "allow_invalid_certificates=true", NULL);
+    http_case_put(c, "/data/k", ID, SIZE);
     http_case_expect(c, "k", ID, 0, SIZE);
-    http_case_open(c, "%s/root", NULL);
+    http_case_open(c, "%s/data", NULL);
     assert_int_equal(http_case_read(c, "k", 0, 10), LSIO_E_TLS);
 }
 
@@ -149,17 +149,16 @@ static void proxy_refuses(void **state)
 
     http_case_serve(c, &(struct server_config){0});
     snprintf(named, sizeof(named), "127.0.0.1:%u", server_port(c->server));
-    snprintf(proxy, sizeof(proxy), "proxy_url=http://name:canary@%s", named);
-    http_case_open(c, "http://store.localhost:1/root", proxy, NULL);
+    snprintf(proxy, sizeof(proxy), "proxy_url=http://Name:canary@%s", named);
+    http_case_open(c, "http://localhost:1/data", proxy, NULL);
     http_case_plan(c, NULL, 0, &(struct server_fault){.kind = SERVER_STATUS, .status = 407});
     assert_int_equal(http_case_read(c, "k", 0, 10), LSIO_E_HTTP);
     assert_int_equal(c->error.code, 407);
     assert_int_equal(c->error.attempts, 1);
     assert_non_null(strstr(c->error.text, named));
     assert_null(strstr(c->error.text, "canary"));
-    assert_int_equal(
-        strncmp(http_case_request(c, 0).target, "http://store.localhost:1/root/k", 31), 0);
-    http_case_open(c, "https://store.localhost:1/root", proxy, NULL);
+    assert_int_equal(strncmp(http_case_request(c, 0).target, "http://localhost:1/data/k", 25), 0);
+    http_case_open(c, "https://localhost:1/data", proxy, NULL);
     http_case_plan(c, NULL, 0, &(struct server_fault){.kind = SERVER_STATUS, .status = 407});
     assert_int_equal(http_case_read(c, "k", 0, 10), LSIO_E_HTTP);
     assert_int_equal(c->error.code, 407);
@@ -176,11 +175,10 @@ static void proxy_of_the_environment(void **state)
     char url[64];
 
     assert_int_equal(server_create(&(struct server_config){0}, &proxy), 0);
-    assert_int_equal(server_plan(proxy, NULL,
-                                 &(struct server_fault){.kind = SERVER_STATUS, .status = 407}),
-                     0);
+    assert_int_equal(
+        server_plan(proxy, NULL, &(struct server_fault){.kind = SERVER_STATUS, .status = 407}), 0);
     assert_int_equal(setenv("http_proxy", server_url(proxy), 1), 0);
-    snprintf(url, sizeof(url), "http://store.localhost:1/root");
+    snprintf(url, sizeof(url), "http://localhost:1/data");
     c->store = NULL;
     assert_int_equal(lsio_store_open(c->context, url, NULL, 0, &c->store), 0);
     assert_int_equal(http_case_read(c, "k", 0, 10), LSIO_E_HTTP);
@@ -201,10 +199,9 @@ static void addresses_of_the_users(void **state)
 
     http_case_serve(c, &(struct server_config){.identity = SERVER_TLS, .address = "127.0.0.2"});
     begin(c);
-    snprintf(url, sizeof(url), "https://data.store.localhost:%u/root", server_port(c->server));
-    snprintf(resolve, sizeof(resolve), "resolve=other:1:127.0.0.3 data.store.localhost:%u:127.0.0.2",
-             server_port(c->server));
     snprintf(host, sizeof(host), "data.store.localhost:%u", server_port(c->server));
+    snprintf(url, sizeof(url), "https://%s/data", host);
+    snprintf(resolve, sizeof(resolve), "resolve=other:1:127.0.0.3 %s:127.0.0.2", host);
     snprintf(ca, sizeof(ca), "ca_bundle=%s", server_ca_file(c->server));
     http_case_open(c, url, ca, "retry_attempts_max=1", NULL);
     assert_int_equal(http_case_read(c, "k", 0, 10), -ECONNREFUSED);

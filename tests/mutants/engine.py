@@ -124,8 +124,8 @@ MUTANTS = [
     Mutant(
         name="claim-resumed-empty",
         file="engine/claim.c",
-        old="    return worker->claim.next != worker->claim.end; /* it may",
-        new="    return true; /* it may",
+        old="            if (!ended) {\n",
+        new="            if (claim.slab) {\n",
         why="a claim that was put aside at its end is taken up: an operation that is not there runs",
         tests=(sim(8000),),
     ),
@@ -135,7 +135,7 @@ MUTANTS = [
         old="            if (!claim_is_parts(worker) && !claim_parts(worker)) {\n",
         new="            {\n",
         why="whole files waiting for memory keep back the parts that hold it: nothing goes on",
-        tests=(sim(4000),),
+        tests=(sim(12000),),
     ),
     Mutant(
         name="coalesce-one-byte-short",
@@ -168,7 +168,7 @@ MUTANTS = [
         old="    LSIO_MARK(store_limit_reached);\n    atomic_fetch_sub(&store->inflight, 1);\n",
         new="    LSIO_MARK(store_limit_reached);\n",
         why="each time the store's limit is met it gets smaller, until nothing is read from it",
-        tests=(sim(100),),
+        tests=(sim(30),),
         hangs=True,
     ),
     # ---------------------------------------------------------------------------- park and wake --
@@ -253,20 +253,21 @@ MUTANTS = [
             "        batch_cancel(batch, -ECANCELED);\n",
         why="destroying another batch from a callback uses it after it was freed",
         tests=(sim(2000),),
-        sanitizer="address",
     ),
     Mutant(
         name="store-users-dropped-early",
         file="engine/submit.c",
-        old="        struct driver_object *object = &segment->objects[i];\n"
-            "        if ((atomic_load_explicit(&object->handle",
-        new="        struct driver_object *object = &segment->objects[i];\n"
-            "        if (object->counts_store)\n"
-            "            atomic_fetch_sub(&object->store->users, 1);\n"
-            "        object->counts_store = false;\n"
-            "        if ((atomic_load_explicit(&object->handle",
+        old="    _Atomic(void *) *allocated = atomic_load(&segment->allocated);\n\n"
+            "    for (size_t i = 0; segment->objects && !forked",
+        new="    _Atomic(void *) *allocated = atomic_load(&segment->allocated);\n\n"
+            "    for (size_t i = 0; segment->objects && !forked && i < segment->view.object_count; i++) {\n"
+            "        if (segment->objects[i].counts_store)\n"
+            "            atomic_fetch_sub(&segment->objects[i].store->users, 1);\n"
+            "        segment->objects[i].counts_store = false;\n"
+            "    }\n"
+            "    for (size_t i = 0; segment->objects && !forked",
         why="a store can be closed while a batch that ends still gives its files back to it",
-        tests=(sim(4000),),
+        tests=(Test("sim.model"),),
     ),
     # ------------------------------------------------------------------------------ local files --
     Mutant(
@@ -299,7 +300,7 @@ MUTANTS = [
         old="        if (strcmp(etag, object->etag) != 0) {\n",
         new="        if (strncmp(etag, object->etag, 4) != 0) {\n",
         why="an object that is not the one the caller has named is read as if it were",
-        tests=(Test("contract.driver"),),
+        tests=(Test("unit.local_read"),),
     ),
     Mutant(
         name="part-failure-ignored",

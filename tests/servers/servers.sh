@@ -2,7 +2,9 @@
 # For bash scripts to source: real HTTP servers and object stores on 127.0.0.1 for the tests labelled
 # "servers".
 #
-#     servers_begin DIRECTORY      where everything goes; stops what an earlier run left
+#     servers_at DIRECTORY         where everything goes
+#     servers_install              all of them, at the same time
+#     servers_begin                stops what an earlier run left; an empty DIRECTORY/run
 #     start_nginx ...              installs what is missing, starts it, waits until it answers
 #     servers_upload               the test data, through each store's own interface
 #     servers_stop                 by recorded process id
@@ -20,12 +22,15 @@ SERVER_WAIT_TENTHS=600 # each server has a minute to answer
 
 source "$(dirname "${BASH_SOURCE[0]}")/../support/packages.sh"
 
-servers_begin() {
-    servers_dir=$(mkdir -p "$1" && cd "$1" && pwd)
+servers_at() {
+    servers_dir=$(mkdir -p "$1/bin" && cd "$1" && pwd)
     servers_here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+}
+
+servers_begin() {
     servers_stop
     rm -rf "$servers_dir/run"
-    mkdir -p "$servers_dir/run" "$servers_dir/bin"
+    mkdir -p "$servers_dir/run"
     rm -f "$servers_dir"/manifest.*
     : >"$servers_dir/env"
 }
@@ -103,8 +108,6 @@ go_install() {
 python_install() {
     local wanted=$servers_dir/python/wanted began=$SECONDS
     [ "$(cat "$wanted" 2>/dev/null)" = "${PYTHON_PACKAGES[*]}" ] && return 0
-    need_command python3 moto python3 || return 1
-    python3 -c 'import ensurepip' 2>/dev/null || install_packages python3-venv || return 1
     python3 -m venv --clear "$servers_dir/python" &&
         "$servers_dir/python/bin/pip" install -q --disable-pip-version-check \
             "${PYTHON_PACKAGES[@]}" || return 1
@@ -115,7 +118,6 @@ python_install() {
 azurite_install() {
     local began=$SECONDS
     [ "$(cat "$servers_dir/npm/version" 2>/dev/null)" = "$AZURITE_VERSION" ] && return 0
-    need_command npm azurite nodejs npm || return 1
     npm install --silent --no-audit --no-fund --prefix "$servers_dir/npm" \
         "azurite@$AZURITE_VERSION" || return 1
     echo "$AZURITE_VERSION" >"$servers_dir/npm/version"
@@ -134,12 +136,27 @@ nginx_install() {
     installed_in "$began" nginx
 }
 
+versitygw_install() { go_install github.com/versity/versitygw/cmd/versitygw "$VERSITYGW_VERSION"; }
+fake_gcs_install() { go_install github.com/fsouza/fake-gcs-server "$FAKE_GCS_VERSION"; }
+
+servers_install() {
+    local pids=() pid status=0
+    # One after the other, for they may call apt-get.
+    need_command npm azurite nodejs npm && need_command openssl nginx openssl || return 1
+    python3 -c 'import ensurepip' 2>/dev/null || install_packages python3-venv || return 1
+    nginx_install & pids+=($!)
+    python_install & pids+=($!)
+    azurite_install & pids+=($!)
+    { versitygw_install && fake_gcs_install; } & pids+=($!) # each keeps all processors busy
+    for pid in "${pids[@]}"; do wait "$pid" || status=1; done
+    return $status
+}
+
 # ------------------------------------------------------------------------------------- servers --
 
 # A CA and a certificate for localhost, for the servers that speak TLS.
 certificates_make() {
     local tls=$servers_dir/run/tls
-    need_command openssl nginx openssl || return 1
     mkdir -p "$tls"
     openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj '/CN=test CA' \
         -keyout "$tls/ca.key" -out "$tls/ca.pem" 2>/dev/null &&
@@ -172,7 +189,7 @@ start_nginx() {
 # Checks signatures with code of its own.
 start_versitygw() {
     local run=$servers_dir/run/versitygw port
-    go_install github.com/versity/versitygw/cmd/versitygw "$VERSITYGW_VERSION" || return 1
+    versitygw_install || return 1
     port=$(free_port)
     mkdir -p "$run/data" "$run/attributes"
     # Attributes beside the data: not every file system has extended ones.
@@ -216,7 +233,7 @@ start_azurite() {
 # Checks nothing: for the form of requests and answers only.
 start_fake_gcs() {
     local port
-    go_install github.com/fsouza/fake-gcs-server "$FAKE_GCS_VERSION" || return 1
+    fake_gcs_install || return 1
     port=$(free_port)
     server_start fake-gcs "$port" "$servers_dir/bin/fake-gcs-server" -scheme http -host 127.0.0.1 \
         -port "$port" -public-host "127.0.0.1:$port" -backend memory -data '' || return 1

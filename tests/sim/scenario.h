@@ -149,6 +149,7 @@ struct batch {
     bool fail_fast;
     bool canceled; /* asked for, by whatever */
     uint64_t canceled_ns;
+    uint64_t last_ns; /* the last callback */
     uint64_t deadline_ns; /* UINT64_MAX: none */
     struct wave waves[WAVES_MAX];
     unsigned wave_count;

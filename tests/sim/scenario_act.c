@@ -555,7 +555,7 @@ void act_on_chunk(struct lsio_batch *handle, uint64_t index, const struct lsio_r
         scenario_fail("batch %u chunk %llu: on_chunk before the result is there", batch->number,
                       (unsigned long long)index);
     note->seen = *result;
-    note->reported_ns = sim_now_ns();
+    note->reported_ns = batch->last_ns = sim_now_ns();
     act_in(scenario_now, batch, handle, IN_CHUNK);
 }
 
@@ -568,6 +568,7 @@ void act_on_done(struct lsio_batch *handle, int status, void *data)
     if (batch->done_calls++)
         scenario_fail("batch %u: on_done was called twice", batch->number);
     batch->finished = true;
+    batch->last_ns = sim_now_ns();
     if (!batch->blocking) {
         check_batch(s, batch, handle);
         check_status(batch, status);

@@ -266,7 +266,7 @@ static void store_open(struct scenario *s, struct store *store)
 
     if (!store->memory && dice_chance(&s->dice, 800))
         option_add(store, options, &count, "profile",
-                   profiles[dice_below(&s->dice, s->slow_device ? 2 : 4)]);
+                   profiles[dice_below(&s->dice, 4)]);
     if (dice_chance(&s->dice, 400))
         option_add(store, options, &count, "split_bytes", splits[dice_below(&s->dice, 4)]);
     if (dice_chance(&s->dice, 500))
@@ -274,7 +274,7 @@ static void store_open(struct scenario *s, struct store *store)
     if (dice_chance(&s->dice, 400))
         option_add(store, options, &count, "request_bytes_max",
                    requests[dice_below(&s->dice, 3)]);
-    if (!s->slow_device && dice_chance(&s->dice, 400))
+    if (dice_chance(&s->dice, 400))
         option_add(store, options, &count, "inflight_max", limits[dice_below(&s->dice, 5)]);
     if (dice_chance(&s->dice, 300))
         option_add(store, options, &count, "waste_max", dice_chance(&s->dice, 500) ? "0" : "90");

@@ -157,12 +157,59 @@ static void a_destination_is_poisoned_while_it_is_read(void **state)
     assert_int_equal(sim_end(), 0);
 }
 
+/* One worker, one read at a time, each of which takes seconds: a batch that is canceled while another
+ * one's read is under way ends at once all the same, and so does its destruction. */
+static void a_cancel_does_not_wait_for_other_batches(void **state)
+{
+    enum { CHUNKS = 30 };
+    const struct sim_config config = {.seed = 1, .latency_min_ns = 3000000000,
+                                      .latency_max_ns = 3500000000};
+    const struct sim_threads_config threads = {.seed = 1};
+    const struct context_world world = {.os = &loop_os_sim, .loop = &loop_sim};
+    const struct lsio_config settings = {
+        .struct_bytes = sizeof(settings), .workers = 1, .memory_bytes_max = 1 << 20};
+    const struct lsio_option options[] = {{"inflight_max", "1"}, {"gap_bytes", "0"}};
+    struct lsio_object object = {.key = "file", .size = LSIO_SIZE_UNKNOWN};
+    static uint8_t bytes[65536], dst[65536];
+    struct lsio_chunk chunks[CHUNKS];
+    struct lsio_request request = {.struct_bytes = sizeof(request), .objects = &object,
+                                   .object_count = 1, .chunks = chunks, .chunk_count = CHUNKS};
+    struct lsio_context *context;
+    struct lsio_batch *first, *second;
+    uint64_t canceled_ns;
+    int status = 1;
+
+    (void)state;
+    sim_begin(&config);
+    sim_put("/data/file", bytes, sizeof(bytes));
+    sim_threads_begin(&threads);
+    assert_int_equal(context_create(&settings, &world, &context), 0);
+    assert_int_equal(lsio_store_open(context, "/data", options, 2, &object.store), 0);
+    for (unsigned i = 0; i < CHUNKS; i++)
+        chunks[i] = (struct lsio_chunk){
+            .offset = i * 2000, .length = 1000, .dst = dst + i * 2000, .dst_bytes = 1000};
+    assert_int_equal(lsio_submit_batch(context, &request, &first), 0);
+    assert_int_equal(lsio_submit_batch(context, &request, &second), 0);
+    assert_int_equal(lsio_batch_wait(second, 4000, NULL), -ETIMEDOUT); /* under way */
+    canceled_ns = sim_now_ns();
+    assert_int_equal(lsio_batch_cancel(second), 0);
+    assert_int_equal(lsio_batch_wait(second, LSIO_FOREVER, &status), 0);
+    assert_int_equal(status, -ECANCELED);
+    assert_true(sim_now_ns() - canceled_ns < UINT64_C(4000000000)); /* its own read, at most */
+    assert_int_equal(lsio_batch_destroy(second), 0);
+    assert_int_equal(lsio_batch_destroy(first), 0);
+    assert_int_equal(lsio_context_destroy(context), 0);
+    assert_int_equal(sim_threads_end(), 0);
+    assert_int_equal(sim_end(), 0);
+}
+
 int main(int count, char **arguments)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_seed_replays),
         cmocka_unit_test(every_seed_passes),
         cmocka_unit_test(a_destination_is_poisoned_while_it_is_read),
+        cmocka_unit_test(a_cancel_does_not_wait_for_other_batches),
     };
 
     if (count >= 3 && strcmp(arguments[1], "--seed") == 0) {

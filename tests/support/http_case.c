@@ -226,8 +226,8 @@ int http_case_read(struct http_case *c, const char *key, int64_t offset, uint64_
     memset(&c->error, 0, sizeof(c->error));
     c->error.struct_bytes = sizeof(c->error);
     c->bytes = 0;
-    status = lsio_read(c->context, c->store, key, offset, length, c->memory, HTTP_CASE_BYTES,
-                       &c->bytes);
+    status =
+        lsio_read(c->context, c->store, key, offset, length, c->memory, HTTP_CASE_BYTES, &c->bytes);
     if (status)
         assert_int_equal(lsio_last_error(c->context, &c->error), 0);
     return status;

@@ -7,8 +7,8 @@
  *     static void resumes(void **state)
  *     {
  *         struct http_case *c = *state;
- *         http_case_open(c, "%s/root", NULL);
- *         http_case_put(c, "/root/k", 7, 100000);
+ *         http_case_open(c, "%s/data", NULL);
+ *         http_case_put(c, "/data/k", 7, 100000);
  *         ... server_plan(c->server, ...) ...
  *         http_case_expect(c, "k", 7, 0, 100000);
  *         assert_string_equal(http_case_header(c, 1, "range"), "bytes=1000-99999");

@@ -11,6 +11,7 @@
 
 #include "model_driver.h"
 
+#include <assert.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -119,6 +120,7 @@ static void model_describe_object(struct driver_object *object)
 
 static void model_finish_object(struct driver_object *object)
 {
+    assert(atomic_load(&object->store->users) > 0); /* until now nobody may close it */
     free((void *)(uintptr_t)object->plan.extents);
     object->plan.extents = NULL;
     object->plan.extent_count = 0;

@@ -472,6 +472,11 @@ static void etags(void **state)
     assert_int_equal(rig_probe(f->rig, &object), LSIO_E_CHANGED);
     assert_int_equal(atomic_load(&object.changed), LSIO_E_CHANGED);
     driver_local.finish_object(&object);
+    rig_object_init(&object, f->store, "x");
+    again.etag[strlen(again.etag) - 1] ^= 1; /* all but the last character */
+    object.etag = again.etag;
+    assert_int_equal(rig_read(f->rig, &object, 0, 1000, buffer), LSIO_E_CHANGED);
+    driver_local.finish_object(&object);
     rig_object_init(&object, f->store, "absent");
     assert_int_equal(driver_local.object_info(&object, &info), -ENOENT);
 }

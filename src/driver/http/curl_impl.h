@@ -40,7 +40,7 @@ struct transport {
     struct queue_node ended_node;
     struct curl_easy *free_easies;
     uint32_t connections_max; /* idle ones that curl keeps */
-    int *fds; /* open sockets, for a forked child to close */
+    int *fds;                 /* open sockets, for a forked child to close */
     uint32_t fd_count;
 };
 

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/mark.h"
 #include "driver/http/encode.h"
 #include "driver/http/transfer.h"
 #include "driver/http/xml.h"
@@ -182,6 +183,18 @@ static int entry_add(const struct http_list_entry *entry, void *data)
     return listing_add(page->listing, &out);
 }
 
+/* Takes what the page lists; 200 may also stand above an error, or above nonsense. */
+static int page_take(struct page *page)
+{
+    int status = xml_list_end(page->list, entry_add, page);
+
+    if (status == LSIO_E_HTTP)
+        LSIO_MARK(h10_error_in_a_listing);
+    else if (status == LSIO_E_PROTOCOL)
+        LSIO_MARK(h28_listing_refused);
+    return status;
+}
+
 static int pages_read(struct page *page, struct http_store *store)
 {
     int status;
@@ -189,7 +202,7 @@ static int pages_read(struct page *page, struct http_store *store)
     do {
         status = page_read(page, store);
         if (!status)
-            status = xml_list_end(page->list, entry_add, page);
+            status = page_take(page);
     } while (!status && xml_list_token(page->list));
     return status ? status : listing_flush(page->listing);
 }

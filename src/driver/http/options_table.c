@@ -226,7 +226,8 @@ const struct http_option http_options[] = {
     BOOL(ALL, "missing_on_403", missing_on_403, OWN,
          MEANS "true: 403 means that the object is missing (S3 without the right to list)"),
     CHOICE(ALL, "on_change", on_change, "fail|restart", OWN,
-           MEANS "fail | restart: when an object changes while it is read, read it anew, once"),
+           MEANS "fail | restart: when an object changes before any of it was delivered, read "
+                 "it anew, once, if its size is the same"),
     SIZE(ALL, "full_body_bytes_max", full_body_bytes_max, OWN, .standard = UINT64_C(64) << 20,
          MEANS "longest whole object to take from a server that ignores ranges (default 64M)"),
 

@@ -4,15 +4,15 @@
  * what it is: status, Content-Range, length, encoding and validator are checked before the first
  * byte is taken, so nothing is delivered that is not exactly the bytes asked for.
  *
- * The first good answer of a batch fixes the object's version; each later one - another part,
- * another range, the rest after a reset - is compared with it, whether or not If-Match was sent
- * (some servers ignore it).
+ * The first good answer of a batch fixes the object's version (version.h); each later one - another
+ * part, another range, the rest after a reset - is compared with it. A read that holds bytes of a
+ * version that was replaced throws them away before anybody has seen them.
  *
  * Servers without ranges answer 200 and the whole object: it is accepted if that is what was asked
  * for, and sliced while it arrives up to full_body_bytes_max; the batch then asks no range of that
  * object again.
  *
- * Threads: the worker of the read; an object's version is set once, by compare-and-swap.
+ * Threads: the worker of the read.
  */
 #include "driver/http/read.h"
 
@@ -29,17 +29,20 @@
 struct http_read {
     struct http_transfer transfer; /* first */
     struct driver_read *read;
-    uint64_t got;     /* bytes of the range that lie in place */
-    uint64_t skip;    /* bytes of the answer before the next wanted one */
-    uint64_t drained; /* unwanted bytes behind them */
-    uint64_t expect;  /* bytes of this answer that are wanted, still to come */
-    uint32_t iov_at;  /* where the next byte goes */
+    struct http_version *version;     /* that the bytes are of */
+    const struct http_version *asked; /* that was asked for */
+    uint64_t got;                     /* bytes of the range that lie in place */
+    uint64_t skip;                    /* bytes of the answer before the next wanted one */
+    uint64_t drained;                 /* unwanted bytes behind them */
+    uint64_t expect;                  /* bytes of this answer that are wanted, still to come */
+    uint32_t iov_at;                  /* where the next byte goes */
     uint64_t iov_done;
     uint32_t wrong_answers;
-    bool ends;   /* the object ends before the range does */
-    bool sliced; /* the answer is the whole object */
-    bool measures; /* and its size shows only at its end */
-    bool sizing;   /* asked without a range, for what the object is and not for its bytes */
+    bool any_version; /* asked without If-Match, once, after the version asked for was gone */
+    bool ends;        /* the object ends before the range does */
+    bool sliced;      /* the answer is the whole object */
+    bool measures;    /* and its size shows only at its end */
+    bool sizing;      /* asked without a range, for what the object is and not for its bytes */
 };
 
 static struct http_read *read_of(struct http_transfer *transfer)
@@ -49,74 +52,48 @@ static struct http_read *read_of(struct http_transfer *transfer)
 
 /* --------------------------------------------------------------------------------- version -- */
 
-static struct http_validator *version_of(struct driver_object *object)
+static void start_over(struct http_read *r)
 {
-    return atomic_load_explicit(&object->handle, memory_order_acquire);
+    r->got = 0;
+    r->iov_at = 0;
+    r->iov_done = 0;
 }
 
-static bool version_expected(const struct http_validator *version, const char *etag)
+static bool may_restart(const struct http_read *r)
 {
-    char generation[24];
-
-    snprintf(generation, sizeof(generation), "%" PRIu64, version->generation);
-    return strcmp(version->etag, etag) == 0 ||
-           (version->generation && strcmp(generation, etag) == 0);
+    return r->transfer.store->settings.on_change == HTTP_ON_CHANGE_RESTART;
 }
 
-/* Whether both may be the same version, by the strongest validator that both have. */
-static bool version_matches(const struct http_validator *a, const struct http_validator *b)
+/* 0 if the answer can go on with the bytes that are there already. */
+static int version_take(struct http_read *r, const struct http_head *head)
 {
-    if (a->size != HTTP_SIZE_UNKNOWN && b->size != HTTP_SIZE_UNKNOWN && a->size != b->size)
-        return false;
-    if (a->etag_strong && b->etag_strong)
-        return strcmp(a->etag, b->etag) == 0;
-    if (a->generation && b->generation)
-        return a->generation == b->generation;
-    if (a->has_modified && b->has_modified)
-        return a->modified_s == b->modified_s;
-    return true;
-}
+    struct http_version *version = NULL;
+    int status = http_version_check(r->read->object, head, may_restart(r), &version);
+    bool mixed = r->got && r->version != version;
 
-/* 0 if the object had no other size before. */
-static int size_check(struct driver_object *object, uint64_t size)
-{
-    uint64_t known = LSIO_SIZE_UNKNOWN;
-
-    if (size != HTTP_SIZE_UNKNOWN &&
-        !atomic_compare_exchange_strong(&object->plan.size, &known, size) && known != size)
-        return LSIO_E_CHANGED;
-    return 0;
-}
-
-/* 0 if the answer is of the version that the batch reads; the first one decides which that is. */
-static int version_check(struct driver_object *object, const struct http_head *head)
-{
-    struct http_validator *known = version_of(object), *fresh;
-    struct http_validator seen = {.size = http_head_object_size(head),
-                                  .etag_strong = head->etag_strong,
-                                  .generation = head->has_generation ? head->generation : 0,
-                                  .has_modified = head->has_last_modified,
-                                  .modified_s = head->last_modified_s};
-    void *none = NULL;
-
-    memcpy(seen.etag, head->etag, sizeof(seen.etag));
-    if (!known) {
-        if (object->etag && !version_expected(&seen, object->etag))
-            return LSIO_E_CHANGED;
-        fresh = malloc(sizeof(*fresh));
-        if (!fresh)
-            return -ENOMEM;
-        *fresh = seen;
-        if (atomic_compare_exchange_strong(&object->handle, &none, fresh)) {
-            known = fresh;
-        } else {
-            free(fresh);
-            known = none;
-        }
+    if (status) {
+        LSIO_MARK(h17_version_changed);
+        return status;
     }
-    if (!version_matches(known, &seen))
-        return LSIO_E_CHANGED;
-    return size_check(object, seen.size);
+    r->version = version;
+    if (!mixed)
+        return 0;
+    start_over(r);
+    return TRANSFER_AGAIN;
+}
+
+/* The server says that what If-Match asks for is gone. Whether to ask for what there is now. */
+static bool read_restart(struct http_transfer *transfer)
+{
+    struct http_read *r = container_of(transfer, struct http_read, transfer);
+    bool replaced = r->asked && r->asked != http_version_of(r->read->object);
+
+    if (!may_restart(r) || r->any_version ||
+        (!replaced && !http_version_may_restart(r->read->object)))
+        return false;
+    r->any_version = !replaced;
+    start_over(r);
+    return true;
 }
 
 /* ----------------------------------------------------------------------------------- asking -- */
@@ -142,18 +119,22 @@ static int read_prepare(struct http_transfer *transfer, struct http_request *req
 {
     struct http_read *r = read_of(transfer);
     struct driver_object *object = r->read->object;
-    const struct http_validator *version = version_of(object);
+    const struct http_version *version = http_version_of(object);
     const char *etag = version && version->etag_strong ? version->etag : object->etag, *value;
     int status = http_object_request(transfer->store, object->key, request, text);
 
     request->method = "GET";
+    r->asked = version;
+    if (r->got)
+        LSIO_MARK(h01_resumed);
     if (!status && !r->sizing && !(version && version->no_ranges)) {
         http_text_printf(text, "bytes=%" PRIu64 "-%" PRIu64, next_byte(r), last_byte(r));
         status = http_text_end(text, &value);
         if (!status)
             status = http_request_header(request, "range", value);
     }
-    if (!status && etag && etag[0] == '"') /* never a weak one, nor one that is none */
+    if (!status && !r->any_version && etag &&
+        etag[0] == '"') /* never a weak one, nor one that is none */
         status = http_request_header(request, "if-match", etag);
     if (!status)
         status = http_customer_key_send(transfer->store, request);
@@ -192,7 +173,7 @@ static bool encoding_is_fine(const struct http_read *r, const struct http_head *
     switch (r->transfer.store->settings.address.dialect) {
     case HTTP_DIALECT_S3:
     case HTTP_DIALECT_AZURE:
-        return true; /* metadata that the writer stored */
+        return true;       /* metadata that the writer stored */
     case HTTP_DIALECT_GCS: /* what is stored compressed must not have been unpacked on the way */
         if (head->stored_encoding[0] && strcmp(head->stored_encoding, "identity") != 0)
             return strcmp(head->content_encoding, head->stored_encoding) == 0;
@@ -225,6 +206,8 @@ static int partial_head(struct http_read *r, const struct http_head *head)
 {
     uint64_t first = next_byte(r), last = last_byte(r), bytes;
 
+    if (head->multipart)
+        LSIO_MARK(h04_multipart);
     if (head->multipart || head->range != HTTP_RANGE_BYTES || head->range_first != first ||
         head->range_last > last || head->range_last < first)
         return refuse(r, "wrong range", head);
@@ -254,7 +237,7 @@ static int slice(struct http_read *r, uint64_t size)
         return LSIO_E_UNSUPPORTED;
     }
     LSIO_MARK(h03_sliced);
-    atomic_store(&version_of(r->read->object)->no_ranges, true);
+    atomic_store(&r->version->no_ranges, true);
     return 0;
 }
 
@@ -317,12 +300,10 @@ static int read_head(struct http_transfer *transfer, const struct http_head *hea
         return size_ask(r); /* Azurite, for a range that begins at the end */
     if (head->status == 206 && head->range != HTTP_RANGE_BYTES)
         return refuse(r, "wrong range", head);
-    status = head->status == 416 ? size_check(r->read->object, head->range_total)
-                                 : version_check(r->read->object, head);
-    if (status) {
-        LSIO_MARK(h17_version_changed);
+    status = head->status == 416 ? http_version_size(r->read->object, head->range_total)
+                                 : version_take(r, head);
+    if (status)
         return status;
-    }
     if (head->status == 206)
         return partial_head(r, head);
     return head->status == 200 ? whole_head(r, head) : unsatisfiable_head(r, head);
@@ -397,15 +378,15 @@ static int body_measured(struct http_read *r)
     uint64_t size = r->read->offset + r->got + r->drained;
 
     LSIO_MARK(h14_measured);
-    if (r->skip) /* it ended before the range begins: an object of a size that a probe does not tell */
+    if (r->skip) /* it ended before the range begins: an object of a size that a probe does not tell
+                  */
         return LSIO_E_PROTOCOL;
     r->expect = 0;
-    return size_check(r->read->object, size);
+    return http_version_size(r->read->object, size);
 }
 
-static int read_complete(struct http_transfer *transfer)
+static int body_ended(struct http_read *r)
 {
-    struct http_read *r = read_of(transfer);
     uint64_t size;
 
     if (r->measures)
@@ -422,6 +403,17 @@ static int read_complete(struct http_transfer *transfer)
         return LSIO_E_TRUNCATED;
     LSIO_MARK(h14_ended_early);
     return r->wrong_answers++ < WRONG_ANSWERS_MAX ? TRANSFER_AGAIN : LSIO_E_PROTOCOL;
+}
+
+static int read_complete(struct http_transfer *transfer)
+{
+    struct http_read *r = read_of(transfer);
+    int status = body_ended(r);
+
+    if (status || !r->version || http_version_deliver(r->version))
+        return status;
+    start_over(r); /* another read of the object has met a newer version */
+    return TRANSFER_AGAIN;
 }
 
 static void read_done(struct http_transfer *transfer, int32_t status)
@@ -450,6 +442,7 @@ static const struct http_transfer_ops read_ops = {
     .room = read_room,
     .got = read_got,
     .complete = read_complete,
+    .restart = read_restart,
     .done = read_done,
 };
 
@@ -513,8 +506,8 @@ void http_reads_free(struct http_worker *worker)
 
 int http_object_info(struct driver_object *object, struct lsio_object_info *out)
 {
-    const struct http_validator *version = version_of(object);
-    static const struct http_validator none = {.size = HTTP_SIZE_UNKNOWN};
+    const struct http_version *version = http_version_of(object);
+    static const struct http_version none = {.size = HTTP_SIZE_UNKNOWN};
     uint64_t size = atomic_load(&object->plan.size);
 
     if (!version) { /* an empty object was read: 416 has no validator */
@@ -535,5 +528,5 @@ int http_object_info(struct driver_object *object, struct lsio_object_info *out)
 
 void http_object_finish(struct driver_object *object)
 {
-    free(atomic_exchange(&object->handle, NULL));
+    http_version_finish(object);
 }

@@ -269,6 +269,7 @@ static void error_act(struct http_transfer *t, const struct http_head *head,
     case HTTP_RETRY:
     case HTTP_THROTTLE:
         LSIO_MARK(h09_server_said_later);
+        t->worker->env->throttles += verdict->action == HTTP_THROTTLE;
         (void)http_head_retry_after(head, (int64_t)time(NULL), &wait_ms);
         retry(t, verdict->status, wait_ms);
         return;
@@ -293,6 +294,11 @@ static void error_act(struct http_transfer *t, const struct http_head *head,
         error_learn(t, head, verdict);
         return;
     case HTTP_FAIL:
+        if (verdict->status == LSIO_E_CHANGED && t->ops->restart && t->ops->restart(t)) {
+            transfer_go(t);
+            return;
+        }
+        LSIO_MARK(h08_final);
         break;
     }
     /* a listing that is absent proves nothing of the object */
@@ -332,6 +338,9 @@ static void error_judge(struct http_transfer *t)
     t->why[0] = '\0';
     if (head->status == 407)
         proxy_why(t);
+    if ((head->status == 401 || head->status == 403) && t->credential &&
+        t->credential->credential.kind == HTTP_CREDENTIAL_NONE)
+        why(t, "asked without credentials");
     why(t, xml.message);
     if (head->status / 100 == 3 && !head->location[0])
         why(t, "a redirect that leads nowhere: is the region wrong?");
@@ -628,13 +637,26 @@ static void credential_run(struct driver_env *env, struct queue_node *node)
         transfer_go(t);
 }
 
+/* The report is "PROVIDER: SENTENCE; PROVIDER: SENTENCE; ...", and the last one is who failed: that
+ * sentence comes first, then the names of those who had nothing to say. */
 static void credential_failed(struct http_transfer *t, int status)
 {
-    char report[CREDENTIAL_REPORT_BYTES];
+    char report[CREDENTIAL_REPORT_BYTES], text[CREDENTIAL_REPORT_BYTES + 64];
+    char *part = report, *next, *last;
+    size_t used;
 
     LSIO_MARK(h26_no_credentials);
     credential_cache_report(t->store->credentials, report, sizeof(report));
-    why(t, report);
+    for (last = report; (next = strstr(last, "; ")) != NULL; last = next + 2)
+        ;
+    used =
+        (size_t)snprintf(text, sizeof(text), "%s%s", last, last == report ? "" : "; nothing from");
+    for (; part != last; part = next + 2) {
+        next = strstr(part, "; ");
+        used += (size_t)snprintf(text + used, sizeof(text) - used, "%s %.*s",
+                                 part == report ? "" : ",", (int)strcspn(part, ":;"), part);
+    }
+    why(t, text);
     finish(t, status);
 }
 
@@ -734,7 +756,7 @@ static enum transfer_cause overdue(struct http_transfer *t, uint64_t now, uint64
     t->quiet_ns += tick_ns;
     if (!t->owner)
         return t->quiet_ns >= settings->first_byte_timeout_ms * NS_PER_MS ? TRANSFER_LATE
-                                                                           : TRANSFER_BY_SERVER;
+                                                                          : TRANSFER_BY_SERVER;
     return t->quiet_ns >= settings->stall_timeout_ms * NS_PER_MS ? TRANSFER_STALLED
                                                                  : TRANSFER_BY_SERVER;
 }

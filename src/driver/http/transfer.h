@@ -41,6 +41,8 @@ struct http_transfer_ops {
     void (*got)(struct http_transfer *transfer, uint64_t bytes);
     /* The answer has ended well. 0, a status, or TRANSFER_AGAIN to go on with what is missing. */
     int (*complete)(struct http_transfer *transfer);
+    /* An answer said LSIO_E_CHANGED: true to ask anew for what there is now. NULL: false. */
+    bool (*restart)(struct http_transfer *transfer);
     void (*done)(struct http_transfer *transfer, int32_t status);
 };
 

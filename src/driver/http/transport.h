@@ -47,9 +47,9 @@ enum transport_error {
 struct transport_end {
     enum transport_error error;
     uint16_t proxy_status; /* what the proxy answered, with TRANSPORT_PROXY */
-    bool reused;    /* the connection had carried a request before */
-    bool any_bytes; /* something of an answer had come */
-    char text[160]; /* what the transport says of the error; without secrets */
+    bool reused;           /* the connection had carried a request before */
+    bool any_bytes;        /* something of an answer had come */
+    char text[160];        /* what the transport says of the error; without secrets */
 };
 
 struct transport_request;

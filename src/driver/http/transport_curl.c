@@ -374,7 +374,8 @@ static int request_apply(struct curl_easy *easy, struct transport_request *reque
 /* ------------------------------------------------------------------------------------- end -- */
 
 /* A handshake that ends early is the network's doing; only what OpenSSL says of certificates and
- * versions is a refusal. Errors of the system have a number; a close has this sentence of curl's. */
+ * versions is a refusal. Errors of the system have a number; a close has this sentence of curl's.
+ */
 static bool handshake_broke_off(const struct curl_easy *easy)
 {
     long error = 0;

@@ -70,6 +70,7 @@ static const struct {
     {"whole", {.kind = SERVER_WHOLE}},
     {"short", {.kind = SERVER_SHORT, .bytes = 1}},
     {"flip", {.kind = SERVER_FLIP, .bytes = RANDOM_BYTES_MAX}},
+    {"late", {.kind = SERVER_DELAY, .delay_ms = 1000}},
 };
 
 enum { RANDOM_FAULTS = sizeof(random_faults) / sizeof(random_faults[0]) };
