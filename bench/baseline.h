@@ -60,11 +60,12 @@ struct http_item {
 };
 enum http_way { HTTP_SOCKET, HTTP_POLL };
 
-struct http_loop;
-/* Ranges of the object at `url`, `connections` at a time. */
-struct http_loop *http_loop_create(const char *url, unsigned connections, enum http_way way);
-void http_loop_destroy(struct http_loop *loop);
-void http_loop_run(struct http_loop *loop, const struct http_item *items, size_t count);
+struct http_client;
+/* Ranges of the object at `url`; the pool's threads share out `connections` connections. */
+struct http_client *http_client_create(struct bench_pool *pool, const char *url,
+                                       unsigned connections, enum http_way way);
+void http_client_destroy(struct http_client *client);
+void http_client_run(struct http_client *client, const struct http_item *items, size_t count);
 
 /* -------------------------------------------------------------------------- baseline_fio.c -- */
 

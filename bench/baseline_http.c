@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * baseline_http.c - ranged GETs as a good programmer writes them with libcurl: one thread, one
- * multi handle, as many easy handles as connections, kept for all runs so that connections stay
- * open.
+ * baseline_http.c - ranged GETs as a good programmer writes them with libcurl: per thread one multi
+ * handle and as many easy handles as its share of the connections, kept for all runs so that
+ * connections stay open.
  *
  * What makes it quick: the large receive buffer that LSIO gives curl, too; a write callback that
  * copies straight to the destination; multi_socket with epoll, where each wake-up handles only the
- * sockets that are ready; the next range is asked for as soon as one has ended. The way HTTP_POLL
- * is the same with curl_multi_poll, as most programs have it.
+ * sockets that are ready; the next range is asked for as soon as one has ended, whichever thread
+ * has the connection. The way HTTP_POLL is the same with curl_multi_poll, as most programs have it.
  *
  * It knows the length of each range, checks the status and the count of bytes, and nothing else.
  */
@@ -25,21 +25,30 @@
 #define EVENTS_MAX 64
 
 struct connection {
-    struct http_loop *loop;
+    struct loop *loop;
     CURL *easy;
     const struct http_item *item;
     uint64_t got;
 };
 
-struct http_loop {
+/* A thread's own. */
+struct loop {
+    struct http_client *client;
     CURLM *multi;
-    enum http_way way;
     struct connection *connections;
     unsigned connection_count;
     int epoll;
     long timeout_ms; /* what curl wants; -1: nothing */
-    const struct http_item *next, *end;
     unsigned running;
+};
+
+struct http_client {
+    struct bench_pool *pool;
+    enum http_way way;
+    const struct http_item *items;
+    size_t count;
+    _Atomic size_t next;
+    struct loop loops[BENCH_THREADS_MAX];
 };
 
 static void multi_check(CURLMcode code, const char *what)
@@ -63,7 +72,7 @@ static size_t on_bytes(char *bytes, size_t size, size_t count, void *user)
 
 static int on_socket(CURL *easy, curl_socket_t fd, int what, void *user, void *known)
 {
-    struct http_loop *loop = user;
+    struct loop *loop = user;
     struct epoll_event event = {.data.fd = fd};
     (void)easy;
     if (what == CURL_POLL_REMOVE) {
@@ -81,76 +90,98 @@ static int on_socket(CURL *easy, curl_socket_t fd, int what, void *user, void *k
 static int on_timer(CURLM *multi, long timeout_ms, void *user)
 {
     (void)multi;
-    ((struct http_loop *)user)->timeout_ms = timeout_ms;
+    ((struct loop *)user)->timeout_ms = timeout_ms;
     return 0;
 }
 
-struct http_loop *http_loop_create(const char *url, unsigned connections, enum http_way way)
+static CURL *easy_make(struct connection *c, const char *url)
 {
-    struct http_loop *loop = calloc(1, sizeof(*loop));
-    if (loop == NULL || curl_global_init(CURL_GLOBAL_DEFAULT) != 0) {
-        bench_die("libcurl cannot be used");
-    }
-    *loop = (struct http_loop){.multi = curl_multi_init(),
-                               .way = way,
-                               .connections = calloc(connections, sizeof(*loop->connections)),
-                               .connection_count = connections,
-                               .epoll = epoll_create1(EPOLL_CLOEXEC),
-                               .timeout_ms = -1};
+    CURL *easy = curl_easy_init();
+    curl_easy_setopt(easy, CURLOPT_URL, url);
+    curl_easy_setopt(easy, CURLOPT_PROXY, "");
+    curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+    curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, HTTP_BUFFER_BYTES);
+    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_bytes);
+    curl_easy_setopt(easy, CURLOPT_WRITEDATA, c);
+    curl_easy_setopt(easy, CURLOPT_PRIVATE, c);
+    return easy;
+}
+
+static void loop_init(struct loop *loop, struct http_client *client, const char *url,
+                      unsigned connections)
+{
+    *loop = (struct loop){.client = client,
+                          .multi = curl_multi_init(),
+                          .connections = calloc(connections, sizeof(*loop->connections)),
+                          .connection_count = connections,
+                          .epoll = epoll_create1(EPOLL_CLOEXEC),
+                          .timeout_ms = -1};
     if (loop->multi == NULL || loop->connections == NULL || loop->epoll < 0) {
         bench_die("no memory for a loop of libcurl");
     }
     curl_multi_setopt(loop->multi, CURLMOPT_MAXCONNECTS, (long)connections);
-    if (way == HTTP_SOCKET) {
+    if (client->way == HTTP_SOCKET) {
         curl_multi_setopt(loop->multi, CURLMOPT_SOCKETFUNCTION, on_socket);
         curl_multi_setopt(loop->multi, CURLMOPT_SOCKETDATA, loop);
         curl_multi_setopt(loop->multi, CURLMOPT_TIMERFUNCTION, on_timer);
         curl_multi_setopt(loop->multi, CURLMOPT_TIMERDATA, loop);
     }
     for (unsigned i = 0; i < connections; i++) {
-        struct connection *c = &loop->connections[i];
-        *c = (struct connection){.loop = loop, .easy = curl_easy_init()};
-        curl_easy_setopt(c->easy, CURLOPT_URL, url);
-        curl_easy_setopt(c->easy, CURLOPT_PROXY, "");
-        curl_easy_setopt(c->easy, CURLOPT_NOSIGNAL, 1L);
-        curl_easy_setopt(c->easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-        curl_easy_setopt(c->easy, CURLOPT_BUFFERSIZE, HTTP_BUFFER_BYTES);
-        curl_easy_setopt(c->easy, CURLOPT_WRITEFUNCTION, on_bytes);
-        curl_easy_setopt(c->easy, CURLOPT_WRITEDATA, c);
-        curl_easy_setopt(c->easy, CURLOPT_PRIVATE, c);
+        loop->connections[i].loop = loop;
+        loop->connections[i].easy = easy_make(&loop->connections[i], url);
     }
-    return loop;
 }
 
-void http_loop_destroy(struct http_loop *loop)
+struct http_client *http_client_create(struct bench_pool *pool, const char *url,
+                                       unsigned connections, enum http_way way)
 {
-    for (unsigned i = 0; i < loop->connection_count; i++) {
-        curl_easy_cleanup(loop->connections[i].easy);
+    struct http_client *client = calloc(1, sizeof(*client));
+    unsigned threads = bench_pool_threads(pool);
+    if (client == NULL || curl_global_init(CURL_GLOBAL_DEFAULT) != 0) {
+        bench_die("libcurl cannot be used");
     }
-    curl_multi_cleanup(loop->multi);
-    close(loop->epoll);
-    free(loop->connections);
-    free(loop);
+    client->pool = pool;
+    client->way = way;
+    for (unsigned i = 0; i < threads; i++) {
+        loop_init(&client->loops[i], client, url, (connections + threads - 1 - i) / threads);
+    }
+    return client;
+}
+
+void http_client_destroy(struct http_client *client)
+{
+    for (unsigned i = 0; i < bench_pool_threads(client->pool); i++) {
+        struct loop *loop = &client->loops[i];
+        for (unsigned k = 0; k < loop->connection_count; k++) {
+            curl_easy_cleanup(loop->connections[k].easy);
+        }
+        curl_multi_cleanup(loop->multi);
+        close(loop->epoll);
+        free(loop->connections);
+    }
+    free(client);
 }
 
 /* The next range, if there is one. */
 static void connection_start(struct connection *c)
 {
-    struct http_loop *loop = c->loop;
+    struct http_client *client = c->loop->client;
+    size_t next = atomic_fetch_add_explicit(&client->next, 1, memory_order_relaxed);
     char range[64];
-    if (loop->next == loop->end) {
+    if (next >= client->count) {
         return;
     }
-    c->item = loop->next++;
+    c->item = &client->items[next];
     c->got = 0;
     snprintf(range, sizeof(range), "%llu-%llu", (unsigned long long)c->item->offset,
              (unsigned long long)(c->item->offset + c->item->bytes - 1));
     curl_easy_setopt(c->easy, CURLOPT_RANGE, range);
-    multi_check(curl_multi_add_handle(loop->multi, c->easy), "curl_multi_add_handle");
-    loop->running++;
+    multi_check(curl_multi_add_handle(c->loop->multi, c->easy), "curl_multi_add_handle");
+    c->loop->running++;
 }
 
-static void ended_take(struct http_loop *loop)
+static void ended_take(struct loop *loop)
 {
     CURLMsg *message;
     int left;
@@ -170,7 +201,7 @@ static void ended_take(struct http_loop *loop)
     }
 }
 
-static void step_socket(struct http_loop *loop)
+static void step_socket(struct loop *loop)
 {
     struct epoll_event events[EVENTS_MAX];
     int running, wait = loop->timeout_ms < 0 ? -1 : (int)loop->timeout_ms;
@@ -188,7 +219,7 @@ static void step_socket(struct http_loop *loop)
     }
 }
 
-static void step_poll(struct http_loop *loop)
+static void step_poll(struct loop *loop)
 {
     int running;
     multi_check(curl_multi_perform(loop->multi, &running), "curl_multi_perform");
@@ -197,19 +228,27 @@ static void step_poll(struct http_loop *loop)
     }
 }
 
-void http_loop_run(struct http_loop *loop, const struct http_item *items, size_t count)
+static void loop_run(void *data, unsigned thread)
 {
-    loop->next = items;
-    loop->end = items + count;
+    struct http_client *client = data;
+    struct loop *loop = &client->loops[thread];
     for (unsigned i = 0; i < loop->connection_count; i++) {
         connection_start(&loop->connections[i]);
     }
     while (loop->running > 0) {
-        if (loop->way == HTTP_SOCKET) {
+        if (client->way == HTTP_SOCKET) {
             step_socket(loop);
         } else {
             step_poll(loop);
         }
         ended_take(loop);
     }
+}
+
+void http_client_run(struct http_client *client, const struct http_item *items, size_t count)
+{
+    client->items = items;
+    client->count = count;
+    atomic_store(&client->next, 0);
+    bench_pool_run(client->pool, loop_run, client);
 }

@@ -3,8 +3,8 @@
  * compare_http.c - http-*: ranged GETs from a server on loopback (server_http.c).
  *
  * http-64k, http-8m: the client's CPU time against libcurl driven by hand (baseline_http.c), with
- * as many requests in flight, the same receive buffer and the same destinations: what planning,
- * retrying, checking and telling cost on top. Nothing is joined or split.
+ * as many threads and requests in flight, the same receive buffer and the same destinations: what
+ * planning, retrying, checking and telling cost on top. Nothing is joined or split.
  *
  * http-coalesce, http-split, http-clean-tail: LSIO against itself without joining, without
  * splitting, without hedging, where the server is far (30 ms), slow per connection, or late once in
@@ -79,7 +79,7 @@ static void lsio_run(void *state, unsigned rounds, struct bench_half *half)
  */
 
 struct http_curl {
-    struct http_loop *loop;
+    struct http_client *client;
     struct http_item *items;
     size_t count;
     double amount;
@@ -89,7 +89,7 @@ static void curl_run(void *state, unsigned rounds, struct bench_half *half)
 {
     struct http_curl *curl = state;
     for (unsigned i = 0; i < rounds; i++) {
-        http_loop_run(curl->loop, curl->items, curl->count);
+        http_client_run(curl->client, curl->items, curl->count);
     }
     half->amount = curl->amount * rounds;
 }
@@ -161,16 +161,17 @@ static void http_cpu(const struct bench_options *options, const struct bench_rep
     struct bench_server server;
     char url[320];
     bench_server_start(&server, options, arguments);
+    struct bench_pool *pool = bench_pool_create(options->workers);
     ranges_make(&ranges, count, bytes, 2 * bytes);
     lsio_open(&lsio, options, server.url, store_options);
     lsio.chunks = ranges.chunks;
     lsio.count = ranges.count;
     lsio.amount = per_request ? (double)count : (double)ranges.array_bytes / BENCH_GIB;
     snprintf(url, sizeof(url), "%s/object", server.url);
-    socket = (struct http_curl){http_loop_create(url, IN_FLIGHT, HTTP_SOCKET), ranges.items, count,
-                                lsio.amount};
+    socket = (struct http_curl){http_client_create(pool, url, IN_FLIGHT, HTTP_SOCKET), ranges.items,
+                                count, lsio.amount};
     poll = socket;
-    poll.loop = http_loop_create(url, IN_FLIGHT, HTTP_POLL);
+    poll.client = http_client_create(pool, url, IN_FLIGHT, HTTP_POLL);
     trial = (struct bench_trial){
         .sides = {{"lsio", lsio_run, &lsio, 1},
                   {"multi_socket", curl_run, &socket, 1},
@@ -195,8 +196,9 @@ static void http_cpu(const struct bench_options *options, const struct bench_rep
     beside.threshold = 0;
     beside.remark = "beside it: libcurl's multi_poll";
     bench_report(options, &beside, &trial, 0, 2);
-    http_loop_destroy(poll.loop);
-    http_loop_destroy(socket.loop);
+    http_client_destroy(poll.client);
+    http_client_destroy(socket.client);
+    bench_pool_destroy(pool);
     lsio_close(&lsio);
     bench_server_stop(&server);
     ranges_free(&ranges);

@@ -37,8 +37,8 @@ static void usage(FILE *out)
           "  --json         one JSON object per line instead of text\n"
           "Output: NAME ratio=R [lowest-highest pair] lsio=X baseline=Y unit=U metric=wall|cpu\n"
           "R is the median over the pairs of baseline cost / LSIO cost: above 1, LSIO is better\n"
-          "(cold-256k-cpu, http-64k, http-8m: LSIO / baseline; plan-*: LSIO's own figure). Wall shows rates, cpu "
-          "costs.\n",
+          "(cold-256k-cpu, http-64k, http-8m: LSIO / baseline; plan-*: LSIO's own figure). Wall\n"
+          "shows rates, cpu costs.\n",
           out);
 }
 

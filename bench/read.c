@@ -20,7 +20,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define STORE_OPTIONS_MAX 16u
+#define STORE_OPTIONS_MAX 64u
 
 struct read_options {
     struct bench_options bench;
@@ -243,11 +243,11 @@ static void figures_text(const struct read_figures *f)
            (double)s->latency_ns[2] / 1e3);
     printf(
         "operations %llu (direct %llu, joined %llu, inline %llu), read %.3f GiB, wasted %.3f GiB, "
-        "retries %llu\n",
+        "retries %llu, throttles %llu\n",
         (unsigned long long)s->operations, (unsigned long long)s->operations_direct,
         (unsigned long long)s->operations_joined, (unsigned long long)s->operations_inline,
         (double)s->bytes_read / BENCH_GIB, (double)s->bytes_wasted / BENCH_GIB,
-        (unsigned long long)s->retries);
+        (unsigned long long)s->retries, (unsigned long long)s->throttles);
     printf(
         "loop %s (%s), %llu workers, %llu steals, %llu system calls, peak of %.1f MiB in flight\n",
         s->loop, s->loop_reason, (unsigned long long)s->workers, (unsigned long long)s->steals,
@@ -264,13 +264,14 @@ static void figures_json(const struct read_figures *f)
         (unsigned long long)f->chunks, f->gib, f->wall_s, (double)s->latency_ns[0] / 1e3,
         (double)s->latency_ns[1] / 1e3, (double)s->latency_ns[2] / 1e3);
     printf("\"operations\": %llu, \"operations_direct\": %llu, \"operations_joined\": %llu, "
-           "\"bytes_read\": %llu, \"bytes_wasted\": %llu, \"retries\": %llu, \"steals\": %llu, "
+           "\"bytes_read\": %llu, \"bytes_wasted\": %llu, \"retries\": %llu, \"throttles\": %llu, "
+           "\"steals\": %llu, "
            "\"loop_enters\": %llu, \"loop\": \"%s\", \"workers\": %llu}\n",
            (unsigned long long)s->operations, (unsigned long long)s->operations_direct,
            (unsigned long long)s->operations_joined, (unsigned long long)s->bytes_read,
            (unsigned long long)s->bytes_wasted, (unsigned long long)s->retries,
-           (unsigned long long)s->steals, (unsigned long long)s->loop_enters, s->loop,
-           (unsigned long long)s->workers);
+           (unsigned long long)s->throttles, (unsigned long long)s->steals,
+           (unsigned long long)s->loop_enters, s->loop, (unsigned long long)s->workers);
 }
 
 static void read_run(const struct read_options *options)
@@ -351,7 +352,8 @@ static void read_usage(FILE *out)
           "  --count N        so many chunks (default: all)\n"
           "  --order seq|random   default: random\n"
           "  --chain NAME     none crc32c zstd lz4 blosc gzip (default: none)\n"
-          "  --direct auto|on|off, --profile NAME, --option KEY=VALUE   options of the store\n"
+          "  --direct auto|on|off, --profile NAME, --option KEY=VALUE   options of the store, any\n"
+          "                   number of times (README.md has those of buckets)\n"
           "  --workers N      default: one per CPU\n"
           "  --loop NAME      uring or epoll\n"
           "  --drop           drop the objects' pages from the page cache first\n"

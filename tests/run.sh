@@ -22,6 +22,7 @@ usage: tests/run.sh [option]...      no option: everything (about 20 minutes on 
   --sim SEEDS [--seed N]     the simulation tests with so many seeds, from seed N on, only
   --coverage                 ctest with line coverage; the report is put into build/coverage
   --servers                  tests against real servers, installed below build/servers, only
+  --mutants                  plants bugs in a copy of the source: each must be found by some test
   --match REGEX              of the tests, those whose name matches
   --no-install               do not install packages
   --jobs N                   compile and test N at a time (default: all processors)
@@ -60,6 +61,7 @@ while [ $# -gt 0 ]; do
     --seed) need 2 "$1" $#; sim_seed=$2; shift ;;
     --coverage) steps+=(coverage) ;;
     --servers) steps+=(servers) ;;
+    --mutants) steps+=(mutants) ;;
     --match) need 2 "$1" $#; match=$2; shift ;;
     --no-install) install=no ;;
     --jobs) need 2 "$1" $#; jobs=$2; shift ;;
@@ -160,6 +162,8 @@ step_servers() {
 }
 
 # The seeds of the engine's simulation are shared out to as many processes as there are processors.
+step_mutants() { tests/mutants/run.py --jobs "$jobs"; }
+
 step_sim() {
     build release || return 1
     local parts=$jobs part each first pids=() status=0
@@ -238,7 +242,7 @@ run_step() {
     summaries+=("$(printf '%-10s %s in %d s' "$name" "$([ $status = 0 ] && echo passed || echo FAILED)" \
         $((SECONDS - began)))")
     while IFS= read -r line; do summaries+=("           $line"); done < <(
-        grep -E '^[0-9]+% tests passed|^fuzz_.*: |^marks: |^never reached: |^	 *[0-9]+ - |^ *[0-9]+ - .*\((Failed|Timeout|SEGFAULT|Not Run)' \
+        grep -E '^[0-9]+% tests passed|^fuzz_.*: |^marks: |^mutants: |^never reached: |^	 *[0-9]+ - |^ *[0-9]+ - .*\((Failed|Timeout|SEGFAULT|Not Run)' \
             "$log" || true)
 }
 

@@ -174,8 +174,8 @@ struct lsio_option {
  *   "s3://bucket/prefix"  "gs://bucket/prefix"  "az://container/prefix"
  *   "abfs[s]://container@account.dfs.core.windows.net/prefix", and the https addresses of buckets
  * (these need a build with libcurl, OpenSSL, expat and json-c: LSIO_E_UNSUPPORTED otherwise).
- * Nothing is asked of a server when its store is opened. Credentials are found as the vendors' tools
- * find them - options, environment, profiles, workload identities, metadata services, else
+ * Nothing is asked of a server when its store is opened. Credentials are found as the vendors'
+ * tools find them - options, environment, profiles, workload identities, metadata services, else
  * anonymous - when the first object is read.
  * Options (copied; an unknown key is -EINVAL with the key named in the log):
  *   profile            nvme | ssd | hdd | hpc | http | cloud | memory: instead of what is detected
@@ -191,8 +191,8 @@ struct lsio_option {
  *                      for keys that come from files
  *   change_check       on | off: compare a file's size and mtime before and after a batch's reads
  *   endpoint region access_key_id account_name missing_on_403 hedge ...
- *                      of servers and buckets: the names that object_store uses, with or without the
- *                      vendor's prefix; README has the table
+ *                      of servers and buckets: the names that object_store uses, with or without
+ *                      the vendor's prefix; README has the table
  * A directory must exist: -ENOENT, -ENOTDIR. Threads: any.
  */
 LSIO_API int lsio_store_open(struct lsio_context *context, const char *url,
@@ -215,8 +215,8 @@ struct lsio_credential {
     size_t struct_bytes;
     const char *id;     /* access key id, or Azure account name; else NULL */
     const char *secret; /* secret key or account key; NULL with an access token */
-    const char *token;  /* session token; without id and secret an access token, or for Azure a shared
-                           access signature */
+    const char *token;  /* session token; without id and secret an access token, or for Azure a
+                           shared access signature */
     uint64_t expires_unix_s; /* 0: never; else the function is asked again in time */
     char error[128];         /* on failure: a sentence for messages, without secrets */
 };
@@ -226,8 +226,8 @@ typedef int lsio_credential_fn(void *data, struct lsio_credential *out);
 /*
  * Makes a store on a bucket, or on a plain HTTP server (an access token), ask `ask` for its
  * credentials, whatever options and environment say. `data` is borrowed until the store is closed.
- * -EBUSY while a batch uses the store, -EOPNOTSUPP for stores that take none. Threads: any; no other
- * call on the store may run.
+ * -EBUSY while a batch uses the store, -EOPNOTSUPP for stores that take none. Threads: any; no
+ * other call on the store may run.
  */
 LSIO_API int lsio_store_credentials(struct lsio_store *store, lsio_credential_fn *ask, void *data);
 

@@ -23,11 +23,8 @@
 
 #include "driver/local/file.h"
 #include "driver/memory/memory.h"
+#include "driver_remote.h"
 #include "driver_rig.h"
-#ifdef LSIO_HAVE_HTTP
-#include "driver/http/http.h"
-#include "server/fault_server.h"
-#endif
 
 #define WORKERS 2u
 
@@ -36,11 +33,7 @@ struct way {
     const struct driver_ops *driver;
     const char *option;
     bool counted, warm;
-    /* over HTTP: */
-    const char *remote; /* the store's URL; "%s" stands for the server's */
-    const char *root;   /* path of the store's root on the server */
-    const char *options[4];
-    int style; /* enum server_style */
+    const struct remote_way *remote; /* over HTTP */
 };
 
 static const struct way ways[] = {
@@ -51,25 +44,10 @@ static const struct way ways[] = {
     {"local direct", &driver_local, "direct=on", false, false},
     {"local direct counted", &driver_local, "direct=on", true, false},
 #ifdef LSIO_HAVE_HTTP
-    {.name = "http", .driver = &driver_http, .remote = "%s/root", .root = "/root"},
-    {.name = "s3",
-     .driver = &driver_http,
-     .remote = "s3://bucket/pre/fix",
-     .root = "/bucket/pre/fix",
-     .options = {"allow_http=true", "access_key_id=id", "secret_access_key=secret"},
-     .style = SERVER_S3},
-    {.name = "gcs",
-     .driver = &driver_http,
-     .remote = "gs://bucket",
-     .root = "/bucket",
-     .options = {"allow_http=true", "skip_signature=true"},
-     .style = SERVER_GCS},
-    {.name = "azure",
-     .driver = &driver_http,
-     .remote = "az://container",
-     .root = "/account/container",
-     .options = {"allow_http=true", "account_name=account", "account_key=c2VjcmV0"},
-     .style = SERVER_AZURE},
+    {"http", &driver_http, .remote = &remote_http},
+    {"s3", &driver_http, .remote = &remote_s3},
+    {"gcs", &driver_http, .remote = &remote_gcs},
+    {"azure", &driver_http, .remote = &remote_azure},
 #endif
 };
 
@@ -82,65 +60,10 @@ struct fixture {
     struct rig *rig;
     void *state;
     char *directory;
-    struct server *server;
+    struct remote remote;
     struct lsio_store *store;
     uint8_t *memory; /* 8 MiB */
 };
-
-#ifdef LSIO_HAVE_HTTP
-
-static void remote_make(struct fixture *f)
-{
-    struct server_config config = {.style = (enum server_style)way->style};
-    char url[256], endpoint[256];
-
-    assert_int_equal(server_create(&config, &f->server), 0);
-    snprintf(url, sizeof(url), way->remote, server_url(f->server));
-    snprintf(endpoint, sizeof(endpoint), "%s=%s%s",
-             way->style == SERVER_GCS ? "base_url" : "endpoint", server_url(f->server),
-             way->style == SERVER_AZURE ? "/account" : "");
-    assert_int_equal(rig_store_open(&f->rigs[0], f->state, url, &f->store,
-                                    way->style ? endpoint : NULL, way->options[0], way->options[1],
-                                    way->options[2], NULL),
-                     0);
-}
-
-static void remote_put(struct fixture *f, const char *key, const void *bytes, uint64_t size)
-{
-    char path[512];
-
-    snprintf(path, sizeof(path), "%s/%s", way->root, key);
-    assert_int_equal(
-        server_put(f->server, &(struct server_object){.path = path, .bytes = bytes, .size = size}),
-        0);
-}
-
-static void remote_end(struct fixture *f)
-{
-    server_destroy(f->server);
-}
-
-#else
-
-static void remote_make(struct fixture *f)
-{
-    (void)f;
-}
-
-static void remote_put(struct fixture *f, const char *key, const void *bytes, uint64_t size)
-{
-    (void)f;
-    (void)key;
-    (void)bytes;
-    (void)size;
-}
-
-static void remote_end(struct fixture *f)
-{
-    (void)f;
-}
-
-#endif
 
 static void state_make(struct fixture *f)
 {
@@ -159,7 +82,7 @@ static void state_make(struct fixture *f)
     f->rigs[0].env.os = &loop_os_linux;
     f->rigs[0].driver = f->driver;
     if (way->remote) {
-        remote_make(f);
+        remote_open(&f->remote, way->remote, &f->rigs[0], f->state, &f->store);
         return;
     }
     assert_int_equal(rig_store_open(&f->rigs[0], f->state, url, &f->store, way->option, NULL), 0);
@@ -188,7 +111,8 @@ static int teardown(void **state)
     f->driver->state_destroy(f->state, false);
     for (uint32_t i = 0; i < WORKERS; i++)
         rig_finish(&f->rigs[i]);
-    remote_end(f);
+    if (way->remote)
+        remote_close(&f->remote);
     rig_directory_remove(f->directory);
     free(f->memory);
     free(f);
@@ -205,7 +129,7 @@ static void put(struct fixture *f, const char *key, uint64_t bytes, uint64_t see
         for (uint64_t i = 0; i < bytes; i++)
             data[i] = rig_pattern(seed, i);
         if (way->remote)
-            remote_put(f, key, data, bytes);
+            remote_put(&f->remote, key, data, bytes);
         else
             assert_int_equal(f->driver->put(f->store, key, data, bytes), 0);
         free(data);
@@ -497,7 +421,7 @@ static void keys(void **state)
     assert_int_equal(f->driver->check_key(f->store, "..."), 0);
     if (way->remote) /* "" is the URL itself */
         assert_int_equal(f->driver->check_key(f->store, ""), 0);
-    if (way->style) { /* a bucket's keys are literal */
+    if (way->remote && way->remote->is_bucket) { /* a bucket's keys are literal */
         assert_int_equal(f->driver->check_key(f->store, "a/../b"), 0);
         assert_int_equal(f->driver->check_key(f->store, "/a"), 0);
         return;
@@ -565,11 +489,11 @@ static void lists(void **state)
     static const char *const names[] = {"b/2", "b/10/x", "b.c", "b-c", "a", "c/.zattrs", "b0"};
     char *text = NULL;
 
-    if (way->remote && !way->style) {
+    if (way->remote && !way->remote->is_bucket) {
         assert_int_equal(f->driver->list(f->store, "", 0, collect, &text), -EOPNOTSUPP);
         return;
     }
-    if (way->remote && strcmp(way->name, "azure") == 0)
+    if (way->remote && !way->remote->lists)
         skip(); /* the server of the tests does not list as Azure does; a real one does */
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
         put(f, names[i], i, i);
@@ -764,7 +688,8 @@ static void threads(void **state)
     pthread_barrier_destroy(&team.barrier);
     f->driver->store_close(f->store, false);
     f->driver->state_destroy(f->state, false);
-    remote_end(f);
+    if (way->remote)
+        remote_close(&f->remote);
     rig_directory_remove(f->directory);
     free(f->memory);
     free(f);

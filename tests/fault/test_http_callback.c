@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * lsio_store_credentials(): the application's own function is asked for credentials, once for many
- * reads, again when the server refuses them; what it gives signs the requests, and what it says when
- * it has none is in the chunk's error.
+ * reads, again when the server refuses them; what it gives signs the requests, and what it says
+ * when it has none is in the chunk's error.
  *
  * LSIO_ROWS: H7
  */

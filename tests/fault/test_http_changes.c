@@ -158,7 +158,7 @@ static void generations(void **state)
     assert_int_equal(http_case_read(c, "k", 0, SIZE), LSIO_E_CHANGED);
 }
 
-/* ---------------------------------------------------------------------------------- restart -- */
+/* --------------------------------------------------------------------------------- restart -- */
 
 /* Broken off in the middle of version 1, whose place version 2 has taken since: all of it is of
  * version 2. */

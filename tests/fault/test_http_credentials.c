@@ -11,7 +11,7 @@
 
 enum { ID = 51, SIZE = 20000 };
 
-/* ----------------------------------------------------------------- H7, H26: from an endpoint -- */
+/* --------------------------------------------------------------- H7, H26: from an endpoint -- */
 
 #define SET_OF(id)                                                                                 \
     "{\"AccessKeyId\":\"" id "\",\"SecretAccessKey\":\"word\",\"Token\":\"token-" id "\","         \
@@ -142,8 +142,22 @@ static void cancel_while_they_are_awaited(void **state)
     http_case_expect(c, "k", ID, 0, 1000);
 }
 
-/* ---------------------------------------------------------------------------- H19: no secrets --
- */
+/* The usual reason for a refusal. */
+static void anonymous_is_said(void **state)
+{
+    struct http_case *c = *state;
+
+    http_case_serve(c, &(struct server_config){.style = SERVER_S3});
+    http_case_open(c, "s3://bucket", "endpoint=%s", "skip_signature=true", NULL);
+    http_case_plan(
+        c, NULL, 0,
+        &(struct server_fault){.kind = SERVER_STATUS, .status = 403, .code = "AccessDenied"});
+    assert_int_equal(http_case_read(c, "k", 0, 10), -EACCES);
+    assert_non_null(strstr(c->error.text, "403 AccessDenied: asked without credentials"));
+    assert_string_equal(http_case_header(c, 0, "authorization"), "");
+}
+
+/* ------------------------------------------------------------------------- H19: no secrets -- */
 
 /* Everything that LSIO says, in one text. */
 struct said {
@@ -352,6 +366,7 @@ int main(void)
         cmocka_unit_test(renewed_when_they_expire),
         cmocka_unit_test(not_to_be_had),
         cmocka_unit_test(cancel_while_they_are_awaited),
+        cmocka_unit_test(anonymous_is_said),
         cmocka_unit_test(secrets_of_s3),
         cmocka_unit_test(secrets_of_an_azure_key),
         cmocka_unit_test(secrets_of_a_shared_access_signature),

@@ -150,8 +150,7 @@ static void heads_that_are_none(void **state)
     }
 }
 
-/* ------------------------------------------------------------------- settings that are headers --
- */
+/* --------------------------------------------------------------- settings that are headers -- */
 
 static void settings_are_sent(void **state)
 {

@@ -30,8 +30,7 @@ static void begin_s3(struct http_case *c, const char *option)
     http_case_put(c, "/bucket/moved/k", ID, SIZE);
 }
 
-/* ----------------------------------------------------------------------------- the same server --
- */
+/* ------------------------------------------------------------------------- the same server -- */
 
 static void followed_at_home(void **state)
 {
@@ -91,7 +90,7 @@ static void a_loop_ends(void **state)
     assert_non_null(strstr(c->error.text, "too many redirects"));
 }
 
-/* -------------------------------------------------------------------------- where not to go -- */
+/* ------------------------------------------------------------------------- where not to go -- */
 
 static void refused(void **state)
 {
@@ -143,7 +142,7 @@ static void a_bare_redirect_says_so(void **state)
     assert_int_equal(http_case_requests(c), 1);
 }
 
-/* ------------------------------------------------------------------------- another server -- */
+/* -------------------------------------------------------------------------- another server -- */
 
 /* The lines that may go to a server that is not the store's. */
 static bool is_harmless(const char *line)
@@ -259,7 +258,7 @@ static void another_server_teaches_nothing(void **state)
     server_destroy(other);
 }
 
-/* ------------------------------------------------------------------------------- regions -- */
+/* --------------------------------------------------------------------------------- regions -- */
 
 static void region_is_found(struct http_case *c, const struct server_fault *fault)
 {

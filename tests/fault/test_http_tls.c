@@ -30,7 +30,7 @@ static void begin(struct http_case *c)
     begin_with(c, NULL, NULL);
 }
 
-/* -------------------------------------------------------------------------------- H18: trust -- */
+/* ------------------------------------------------------------------------------ H18: trust -- */
 
 static void identities(void **state)
 {
@@ -85,7 +85,7 @@ static void insecure_is_per_store(void **state)
     assert_int_equal(http_case_read(c, "k", 0, 10), LSIO_E_TLS);
 }
 
-/* -------------------------------------------------------------------------- H18: how it ends -- */
+/* ------------------------------------------------------------------------ H18: how it ends -- */
 
 static void cut_without_notice(void **state)
 {
@@ -139,7 +139,7 @@ static void new_keys_in_the_middle(void **state)
     assert_int_equal(http_case_requests(c), 1);
 }
 
-/* ------------------------------------------------------------------------------ H25: proxies -- */
+/* ---------------------------------------------------------------------------- H25: proxies -- */
 
 /* The proxy is the fault server itself: it sees the whole URL, or a CONNECT. */
 static void proxy_refuses(void **state)
@@ -189,7 +189,7 @@ static void proxy_of_the_environment(void **state)
     server_destroy(proxy);
 }
 
-/* ------------------------------------------------------------------- addresses, connections -- */
+/* ------------------------------------------------------------------ addresses, connections -- */
 
 /* The name's own address is 127.0.0.1, where nobody listens. */
 static void addresses_of_the_users(void **state)
@@ -210,7 +210,7 @@ static void addresses_of_the_users(void **state)
     assert_string_equal(http_case_header(c, 0, "host"), host);
 }
 
-/* ------------------------------------------------------------------------------------- fork -- */
+/* ------------------------------------------------------------------------------------ fork -- */
 
 /* The child of a process with open connections: refused at once, and it closes them without a word
  * to the server, which would end them for the parent. */

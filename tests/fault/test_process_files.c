@@ -70,8 +70,8 @@ static void read_special(struct mix *mix, const char *key)
     api_check(dst[COUNT(ranges)], 0, 0, 1000);
 }
 
-/* The way for small files opens and reads in one go, which waits for what is written to a FIFO. That
- * ends by itself. */
+/* The way for small files opens and reads in one go, which waits for what is written to a FIFO.
+ * That ends by itself. */
 static void read_special_at_first(struct mix *mix, const char *key)
 {
     uint8_t dst[100];

@@ -157,8 +157,8 @@ static void a_destination_is_poisoned_while_it_is_read(void **state)
     assert_int_equal(sim_end(), 0);
 }
 
-/* One worker, one read at a time, each of which takes seconds: a batch that is canceled while another
- * one's read is under way ends at once all the same, and so does its destruction. */
+/* One worker, one read at a time, each of which takes seconds: a batch that is canceled while
+ * another one's read is under way ends at once all the same, and so does its destruction. */
 static void a_cancel_does_not_wait_for_other_batches(void **state)
 {
     enum { CHUNKS = 30 };

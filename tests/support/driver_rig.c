@@ -289,6 +289,8 @@ static void rig_complete(struct driver_env *env, struct driver_read *read)
     assert_int_equal(mine->completions, 0);
     mine->completions++;
     mine->rig->pending--;
+    free(read->detail); /* as the engine does, in the end */
+    read->detail = NULL;
 }
 
 static void rig_post(struct driver_env *env, struct queue_node *node)

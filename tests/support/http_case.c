@@ -99,7 +99,7 @@ int http_case_run(const char *group, const struct CMUnitTest *tests, size_t coun
     return failures;
 }
 
-/* -------------------------------------------------------------------------- server and store -- */
+/* ------------------------------------------------------------------------ server and store -- */
 
 void http_case_serve(struct http_case *c, const struct server_config *config)
 {
@@ -216,7 +216,7 @@ void http_case_put(struct http_case *c, const char *path, uint32_t id, uint64_t 
         0);
 }
 
-/* ---------------------------------------------------------------------------------- reading -- */
+/* --------------------------------------------------------------------------------- reading -- */
 
 int http_case_read(struct http_case *c, const char *key, int64_t offset, uint64_t length)
 {

@@ -43,7 +43,7 @@ void script_begin(void)
     memset(&script, 0, sizeof(script));
 }
 
-/* -------------------------------------------------------------------------------- transport -- */
+/* ------------------------------------------------------------------------------- transport -- */
 
 static int create(struct driver_env *env, struct transport **out)
 {
@@ -114,8 +114,7 @@ static void destroy(struct transport *transport, bool forked)
     free(transport);
 }
 
-/* ----------------------------------------------------------------------------------- the test --
- */
+/* -------------------------------------------------------------------------------- the test -- */
 
 static struct wire *wire_at(unsigned index)
 {

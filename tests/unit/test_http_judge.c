@@ -171,6 +171,8 @@ static void regions(void **state)
         http_judge(&(struct http_judge){.dialect = HTTP_DIALECT_S3}, &head, rows[i].code, "eu-1",
                    &verdict);
         assert_string_equal(verdict.region, "eu-2"); /* the header counts more */
+        judged(HTTP_DIALECT_S3, &(struct http_judge){.region = "eu-2"}, &head, rows[i].code, "",
+               HTTP_FAIL, rows[i].failed); /* it was the right one */
     }
 }
 

@@ -133,7 +133,7 @@ static void serve_from(struct fixture *f, unsigned index, unsigned from)
     script_end(index, TRANSPORT_OK, false);
 }
 
-/* ------------------------------------------------------------------------------- resumption -- */
+/* ------------------------------------------------------------------------------ resumption -- */
 
 static void whole_at_once(void **state)
 {
@@ -239,7 +239,7 @@ static void errors_that_are_not_tried_again(void **state)
     ends(f, 0);
 }
 
-/* ----------------------------------------------------------------------------------- pauses -- */
+/* ---------------------------------------------------------------------------------- pauses -- */
 
 static void retry_after(void **state)
 {
@@ -283,7 +283,7 @@ static void the_time_is_limited(void **state)
     assert_in_range(script_count(), 10, 90);
 }
 
-/* ------------------------------------------------------------------------------------ clocks -- */
+/* ---------------------------------------------------------------------------------- clocks -- */
 
 static void stalls(void **state)
 {
@@ -307,7 +307,7 @@ static void stalls(void **state)
     ends(f, 0);
 }
 
-/* ------------------------------------------------------------------------------------ hedges -- */
+/* ---------------------------------------------------------------------------------- hedges -- */
 
 /* A late first answer: both requests are in flight, each with a permit. */
 static void begin_hedged(struct fixture *f)
@@ -391,8 +391,7 @@ static void no_permit_no_hedge(void **state)
     ends(f, 0);
 }
 
-/* ---------------------------------------------------------------------------------- canceling --
- */
+/* ------------------------------------------------------------------------------- canceling -- */
 
 static void canceled(struct fixture *f)
 {

@@ -103,6 +103,21 @@ int http_missing_request(const struct http_store *store, const char *key,
 
 /* -------------------------------------------------------------------------------- signatures -- */
 
+void http_region_in_use(const struct http_store *store, char out[HTTP_REGION_BYTES])
+{
+    const struct http_address *address = &store->settings.address;
+    struct taught taught;
+
+    taught_get(store, &taught);
+    if (taught.region[0])
+        snprintf(out, HTTP_REGION_BYTES, "%s", taught.region);
+    else if (address->region[0])
+        snprintf(out, HTTP_REGION_BYTES, "%s", address->region);
+    else
+        snprintf(out, HTTP_REGION_BYTES, "%s",
+                 address->dialect == HTTP_DIALECT_GCS ? "auto" : "us-east-1");
+}
+
 static int bearer(const struct http_credential *credential, struct http_request *request,
                   struct http_text *text)
 {
@@ -121,11 +136,11 @@ static int sigv4(struct http_worker *worker, const struct http_store *store,
     const struct http_address *address = &store->settings.address;
     struct sigv4_input input = {.credential = credential, .flags = SIGV4_FOR_S3};
     struct taught taught;
+    char region[HTTP_REGION_BYTES];
 
     taught_get(store, &taught);
-    input.region = taught.region[0] ? taught.region : address->region;
-    if (!input.region[0])
-        input.region = address->dialect == HTTP_DIALECT_GCS ? "auto" : "us-east-1";
+    http_region_in_use(store, region);
+    input.region = region;
     input.service = address->express ? "s3express" : "s3";
     if (address->express)
         input.token_header = "x-amz-s3session-token";

@@ -97,6 +97,8 @@ int http_customer_key_make(struct http_store *store, char *why, size_t why_bytes
 int http_customer_key_send(const struct http_store *store, struct http_request *request);
 
 /* dialect.c */
+/* The region that requests are signed for. */
+void http_region_in_use(const struct http_store *store, char out[HTTP_REGION_BYTES]);
 /* Adds what the store's kind asks of every request, and signs it. */
 int http_authorize(struct http_worker *worker, const struct http_store *store,
                    const struct http_credential *credential, struct http_request *request,

@@ -84,6 +84,8 @@ void http_judge(const struct http_judge *judge, const struct http_head *head, co
 {
     set(out, HTTP_FAIL, LSIO_E_HTTP);
     snprintf(out->region, sizeof(out->region), "%s", head->region[0] ? head->region : region);
+    if (judge->region && strcmp(out->region, judge->region) == 0)
+        out->region[0] = '\0'; /* S3 may name it in any refusal: that is no news */
     switch (head->status) {
     case 301:
     case 302:

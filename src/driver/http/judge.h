@@ -29,7 +29,8 @@ struct http_verdict {
 struct http_judge {
     enum http_dialect dialect;
     bool missing_on_403;
-    bool answered; /* the store has given 2xx answers */
+    bool answered;      /* the store has given 2xx answers */
+    const char *region; /* that the request was signed for; NULL: none */
 };
 
 /* `code`: the error code of the body or of a header ("NoSuchKey"), "" if none; `region` likewise

@@ -96,7 +96,7 @@ static bool read_restart(struct http_transfer *transfer)
     return true;
 }
 
-/* ----------------------------------------------------------------------------------- asking -- */
+/* ---------------------------------------------------------------------------------- asking -- */
 
 static uint64_t next_byte(const struct http_read *r)
 {
@@ -206,10 +206,7 @@ static int partial_head(struct http_read *r, const struct http_head *head)
 {
     uint64_t first = next_byte(r), last = last_byte(r), bytes;
 
-    if (head->multipart)
-        LSIO_MARK(h04_multipart);
-    if (head->multipart || head->range != HTTP_RANGE_BYTES || head->range_first != first ||
-        head->range_last > last || head->range_last < first)
+    if (head->range_first != first || head->range_last > last || head->range_last < first)
         return refuse(r, "wrong range", head);
     bytes = head->range_last - first + 1;
     if (head->content_length != HTTP_SIZE_UNKNOWN && head->content_length != bytes)
@@ -298,6 +295,10 @@ static int read_head(struct http_transfer *transfer, const struct http_head *hea
         return refuse(r, "unexpected status", head);
     if (head->status == 206 && head->content_length == 0 && !r->sizing)
         return size_ask(r); /* Azurite, for a range that begins at the end */
+    if (head->status == 206 && head->multipart) { /* one range was asked for */
+        LSIO_MARK(h04_multipart);
+        return refuse(r, "several ranges", head);
+    }
     if (head->status == 206 && head->range != HTTP_RANGE_BYTES)
         return refuse(r, "wrong range", head);
     status = head->status == 416 ? http_version_size(r->read->object, head->range_total)
@@ -309,7 +310,7 @@ static int read_head(struct http_transfer *transfer, const struct http_head *hea
     return head->status == 200 ? whole_head(r, head) : unsatisfiable_head(r, head);
 }
 
-/* ------------------------------------------------------------------------------------ bytes -- */
+/* ----------------------------------------------------------------------------------- bytes -- */
 
 static void *wanted_room(struct http_read *r, uint64_t *bytes)
 {
@@ -446,7 +447,7 @@ static const struct http_transfer_ops read_ops = {
     .done = read_done,
 };
 
-/* -------------------------------------------------------------------------- from the engine -- */
+/* ------------------------------------------------------------------------- from the engine -- */
 
 static struct http_read *read_get(struct http_worker *worker)
 {

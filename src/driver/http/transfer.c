@@ -179,21 +179,24 @@ static void retry(struct http_transfer *t, int32_t status, uint64_t wait_ms)
     sleep_until(t, now + pause);
 }
 
-/* ----------------------------------------------------------------------------------- errors -- */
+/* ---------------------------------------------------------------------------------- errors -- */
 
 /* Where the answer leads, to t->location. False: not to be followed. */
 static bool redirect_take(struct http_transfer *t, const char *location)
 {
     char url[sizeof(t->location)];
+    const char *wrong = NULL;
 
     if (++t->redirects > HTTP_REDIRECTS_MAX) {
         LSIO_MARK(h11_too_many_redirects);
-        why(t, "too many redirects");
-        return false;
-    }
-    if (!http_redirect_resolve(&t->request, location, url, sizeof(url))) {
+        wrong = "too many redirects";
+    } else if (!http_redirect_resolve(&t->request, location, url, sizeof(url))) {
         LSIO_MARK(h11_redirect_refused);
-        why(t, "a redirect leads to where it must not be followed");
+        wrong = "a redirect leads to where it must not be followed";
+    }
+    if (wrong) {
+        t->why[0] = '\0'; /* counts more than what the server says */
+        why(t, wrong);
         return false;
     }
     if (!http_redirect_is_at_home(&t->request, url)) {
@@ -222,7 +225,7 @@ static void clock_take(struct http_transfer *t, const struct http_head *head)
     pthread_mutex_unlock(&host->lock);
 }
 
-/* Does `action` for the first time, or ends with the status. */
+/* Goes on if that is the first time, else ends with the status. */
 static void once(struct http_transfer *t, bool *done, int32_t status)
 {
     if (*done) {
@@ -323,12 +326,15 @@ static void error_judge(struct http_transfer *t)
     const struct http_head *head = &t->owner->base.head;
     struct http_judge judge = {.dialect = t->store->settings.address.dialect,
                                .missing_on_403 = t->store->settings.missing_on_403};
+    char region[HTTP_REGION_BYTES];
     struct xml_error xml;
     struct http_verdict verdict;
 
     pthread_mutex_lock(&t->store->host->lock);
     judge.answered = t->store->host->answered;
     pthread_mutex_unlock(&t->store->host->lock);
+    http_region_in_use(t->store, region);
+    judge.region = region;
     (void)xml_error_parse(t->error_body, t->error_bytes, &xml);
     t->code = head->status;
     snprintf(t->error_code, sizeof(t->error_code), "%s",
