@@ -15,8 +15,12 @@ MUTANTS = [
     Mutant(
         name="http-other-range-taken",
         file="driver/http/read.c",
-        old="head->range != HTTP_RANGE_BYTES || head->range_first != first ||\n",
-        new="head->range != HTTP_RANGE_BYTES ||\n",
+        old="head->range_first != first || head->range_last > last || head->range_last < first)\n"
+            "        return refuse(r, \"wrong range\", head);\n"
+            "    bytes = head->range_last - first + 1;\n",
+        new="head->range_last - head->range_first > last - first)\n"
+            "        return refuse(r, \"wrong range\", head);\n"
+            "    bytes = head->range_last - head->range_first + 1;\n",
         why="a server or cache that sends another range has its bytes delivered as those asked for",
         tests=(Test("fault.http_bodies"),),
     ),
@@ -93,8 +97,9 @@ MUTANTS = [
     Mutant(
         name="http-region-not-signed-for",
         file="driver/http/dialect.c",
-        old="    input.region = taught.region[0] ? taught.region : address->region;\n",
-        new="    input.region = address->region;\n",
+        old="    http_region_in_use(store, region);\n    input.region = region;\n",
+        new="    http_region_in_use(store, region);\n"
+            "    input.region = address->region[0] ? address->region : region;\n",
         why="a bucket whose region the server has named is refused for ever",
         tests=(Test("fault.http_redirects"),),
     ),
@@ -201,6 +206,7 @@ MUTANTS = [
         new="",
         why="canceling a read that pauses takes as long as the pause, up to a minute",
         tests=(Test("unit.http_transfer"),),
+        hangs=True,
     ),
     # --------------------------------------------------------------------- listings, connections --
     Mutant(

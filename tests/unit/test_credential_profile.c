@@ -113,6 +113,8 @@ static void files(void **state)
     case_environment(c, "AWS_SHARED_CREDENTIALS_FILE", "~/creds");
     assert_int_equal(case_ask(c, credential_aws_profile), 0);
     case_given(c, HTTP_CREDENTIAL_AWS, "A", "hush", NULL, 0);
+    case_environment(c, "AWS_CONFIG_FILE", "/dev/null"); /* none, and no error */
+    assert_int_equal(case_ask(c, credential_aws_profile), 0);
     case_environment(c, "AWS_CONFIG_FILE", c->directory);
     assert_int_equal(case_ask(c, credential_aws_profile), -EISDIR);
     case_says(c->request.why, "cannot read");

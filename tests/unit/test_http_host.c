@@ -89,6 +89,25 @@ static void permits_are_bounded_and_handed_on_in_order(void **state)
     assert_int_equal(f->host->used, PERMITS_START - 1);
 }
 
+/* Whoever comes after the last one left the queue is not forgotten. */
+static void the_end_of_the_queue_may_leave(void **state)
+{
+    struct fixture *f = *state;
+    struct http_permit first = {.env = &f->post.env}, second = {.env = &f->post.env},
+                       third = {.env = &f->post.env};
+
+    for (unsigned i = 0; i < PERMITS_START; i++)
+        assert_true(http_host_acquire(f->host, &first));
+    assert_false(http_host_acquire(f->host, &first));
+    assert_false(http_host_acquire(f->host, &second));
+    assert_true(http_host_withdraw(f->host, &second));
+    assert_false(http_host_acquire(f->host, &third));
+    http_host_release(f->host, HTTP_OUTCOME_OTHER, 0, 0);
+    assert_ptr_equal(f->post.last, &first.node);
+    http_host_release(f->host, HTTP_OUTCOME_OTHER, 0, 0);
+    assert_ptr_equal(f->post.last, &third.node);
+}
+
 static void release(struct fixture *f, enum http_outcome outcome, uint64_t first_byte, uint64_t now)
 {
     struct http_permit permit = {.env = &f->post.env};
@@ -190,6 +209,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(hosts_are_found_again, set_up, tear_down),
         cmocka_unit_test_setup_teardown(permits_are_bounded_and_handed_on_in_order, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(the_end_of_the_queue_may_leave, set_up, tear_down),
         cmocka_unit_test_setup_teardown(the_limit_follows_the_server, set_up, tear_down),
         cmocka_unit_test_setup_teardown(retries_cost_and_successes_pay, set_up, tear_down),
         cmocka_unit_test_setup_teardown(hedges_are_few, set_up, tear_down),
