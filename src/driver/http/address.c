@@ -162,6 +162,10 @@ static int take_base_path(struct making *making, const char *path, const char *f
 
     if (!memory)
         return -ENOMEM;
+    if (http_decode(memory, path, count) < 0) { /* only to see whether it can be */
+        free(memory);
+        return url_refuse(making->why, "the endpoint's path has a '%%' that is no escape");
+    }
     while (count > 0 && path[count - 1] == '/')
         count--;
     http_text_init(&text, memory, room);
