@@ -294,6 +294,17 @@ static bool status_allowed(const struct verdict *verdict, int status)
     return false;
 }
 
+/* From the stated end on there is nothing to read: nobody looks whether the object is another. */
+static bool end_was_stated(const struct lsio_chunk *chunk, const struct lsio_result *result,
+                           const struct verdict *verdict)
+{
+    const struct kind *kind = &kinds[chunk->object % COUNT(kinds)];
+
+    return verdict->refused == 1 && verdict->statuses[0] == LSIO_E_CHANGED &&
+           kind->said != LSIO_SIZE_UNKNOWN && chunk->length == LSIO_TO_END &&
+           chunk->offset >= 0 && (uint64_t)chunk->offset == kind->said && result->bytes == 0;
+}
+
 static void bytes_check(const struct lsio_chunk *chunk, const struct lsio_result *result, int chain,
                         const struct verdict *verdict)
 {
@@ -325,8 +336,8 @@ static void chunk_check(struct fuzz_case *c, size_t i, const struct lsio_result 
     if (missing)
         CHECK(result->status == 0 && (chunk->flags & LSIO_CHUNK_MISSING_OK) &&
               result->bytes == 0 && status_allowed(&verdict, -ENOENT));
-    else if (result->status == 0) /* nothing at the end that was stated: no look at the object */
-        CHECK(verdict.refused == 0 || (verdict.bytes == 0 && result->bytes == 0));
+    else if (result->status == 0)
+        CHECK(verdict.refused == 0 || end_was_stated(chunk, result, &verdict));
     else
         CHECK(status_allowed(&verdict, result->status) ||
               ((c->request.flags & LSIO_FAIL_FAST) && result->status == -ECANCELED));
