@@ -59,7 +59,8 @@ static void check_address(const struct http_settings *settings, const char *key)
     const struct http_address *address = &settings->address;
     struct http_address moved;
 
-    assert(address->host[0] && address->port > 0 && strlen(address->host) < 350);
+    assert(address->host[0] && address->port > 0);
+    assert(address->host[0] == '[' || strcspn(address->host, ":") <= 253);
     check_sendable(address->host);
     assert(!strpbrk(address->host, "/?#@\\"));
     if (address->query)

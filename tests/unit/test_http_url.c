@@ -19,6 +19,8 @@
 #define S "https://"
 #define H "http://"
 
+#define LETTERS_50 "abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwx"
+
 struct url_case {
     const char *url;
     const char *key;
@@ -107,6 +109,9 @@ static void s3_buckets(void **state)
          "region=us-west-2 vhost express",
          {.region = "us-west-2"}},
         {"s3://bucket", "k", "EINVAL", {.express = true}},
+        {"s3://" LETTERS_50 LETTERS_50 "--use1-az4--x-s3", "k", "EINVAL", {.endpoint = NULL}},
+        {"s3://" LETTERS_50 "." LETTERS_50 "." LETTERS_50 "." LETTERS_50 "--use1-az4--x-s3", "k",
+         "EINVAL", {.endpoint = NULL}},
         {"/vsis3/bucket/a b", "",
          "s3 " S "bucket.s3.us-east-1.amazonaws.com/a%20b "
          "region=us-east-1 vhost"},

@@ -27,14 +27,22 @@
 #define EMULATOR_URL   "http://127.0.0.1:10000"
 #define EXPRESS_SUFFIX "--x-s3"
 
+#define HOST_NAME_BYTES_MAX 253u /* without the port */
+
 /* ------------------------------------------------------------------------------------- parts -- */
 
+/* Lengths: RFC 1035 section 2.3.4. */
 bool url_host_is_valid(const char *host, size_t count)
 {
-    if (count == 0 || count > 253)
+    size_t label = 0;
+
+    if (count == 0 || count > HOST_NAME_BYTES_MAX)
         return false;
     for (size_t i = 0; i < count; i++) {
         char letter = host[i];
+        label = letter == '.' ? 0 : label + 1;
+        if (label > 63)
+            return false;
         if (!((letter >= 'a' && letter <= 'z') || (letter >= 'A' && letter <= 'Z') ||
               (letter >= '0' && letter <= '9') || letter == '.' || letter == '-' || letter == '_'))
             return false;
@@ -184,10 +192,15 @@ static int take_base_path(struct making *making, const char *path, const char *f
     return 0;
 }
 
+/* Takes a name that was put together, so it may be longer than its parts were allowed to be. */
 static int take_host(struct making *making, char *host)
 {
     if (!host)
         return -ENOMEM;
+    if (strcspn(host, ":") > HOST_NAME_BYTES_MAX) {
+        free(host);
+        return url_refuse(making->why, "the server's name would be longer than names can be");
+    }
     free(making->out->host);
     making->out->host = host;
     return 0;
