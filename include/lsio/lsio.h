@@ -124,6 +124,9 @@ struct lsio_config {
     uint32_t log_level;          /* most detailed level wanted; 0: LSIO_LOG_WARN */
     lsio_log_fn *log;            /* NULL: nothing is logged */
     void *log_data;
+    uint64_t oversize_bytes_max; /* set aside for chains that need more than scratch_bytes_max: one
+                                    chunk at a time may have so much. 0: 1/8 of the budget. At most
+                                    1/4 is taken; a page is enough if no stage writes */
 };
 
 /*

@@ -62,7 +62,7 @@ static int memory_create(struct lsio_context *context)
     uint64_t slots = context->worker_count + 1;
     uint64_t scratch = context->config.scratch_bytes_max,
              memlock = config_memlock_bytes(context->os);
-    uint64_t lane = round_down(budget / 8);
+    uint64_t lane = context->config.oversize_bytes_max;
     int error;
 
     context->hot_window_bytes =
@@ -83,6 +83,7 @@ static int memory_create(struct lsio_context *context)
         env->scratch_bytes = scratch;
     }
     context->caller_memory = context->scratch + slots * scratch;
+    lane = round_down(lane ? smaller(lane, budget / 4) : budget / 8);
     error = pool_init(&context->lane_pool, lane);
     if (!error)
         error = pool_init(&context->pool, budget - lane - context->scratch_mapped_bytes -

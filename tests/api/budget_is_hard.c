@@ -193,6 +193,44 @@ static void output_of_stages(void **state)
     }
 }
 
+/* How much room one chain may have beyond its scratch memory is the user's to say. */
+static void output_of_stages_as_configured(void **state)
+{
+    static const struct {
+        uint64_t oversize_bytes_max, bytes;
+        int status;
+    } cases[] = {
+        {0, 400 * KIB, 0},
+        {0, 900 * KIB, LSIO_E_BUDGET},
+        {1 * MIB, 900 * KIB, 0},
+        {UINT64_MAX, 900 * KIB, 0}, /* a quarter is taken */
+        {4096, 400 * KIB, LSIO_E_BUDGET},
+        {4096, 200 * KIB, 0}, /* that is within scratch */
+    };
+    struct api *api = *state;
+
+    api_put(api, "k", 0, 10000);
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct lsio_config config = api_config(api);
+        uint64_t bytes = cases[i].bytes;
+        struct lsio_stage stage = api_stage(grow, LSIO_STAGE_WRITES, &bytes);
+        struct lsio_chunk chunk = {.offset = 5, .length = 100};
+        struct lsio_object object;
+        struct lsio_request request = api_request(&object, 1, &chunk, 1, NULL);
+        struct lsio_chain *chain;
+
+        config.memory_bytes_max = 4 * MIB;
+        config.oversize_bytes_max = cases[i].oversize_bytes_max;
+        api_remake(api, &config, NULL, 0);
+        object = api_object(api, "k");
+        assert_int_equal(lsio_chain_create(api->context, &stage, 1, &chain), 0);
+        request.chain = chain;
+        assert_int_equal(lsio_read_batch(api->context, &request), cases[i].status);
+        lsio_chain_destroy(chain);
+        peak_check(api, 4 * MIB);
+    }
+}
+
 static void what_is_no_budget(void **state)
 {
     struct api *api = *state;
@@ -209,7 +247,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(many_big_chunks),        cmocka_unit_test(what_never_fits_fails_alone),
         cmocka_unit_test(concurrent_batches_end), cmocka_unit_test(split_chunks),
-        cmocka_unit_test(output_of_stages),       cmocka_unit_test(what_is_no_budget)};
+        cmocka_unit_test(output_of_stages),       cmocka_unit_test(output_of_stages_as_configured),
+        cmocka_unit_test(what_is_no_budget)};
 
     return api_run_tests("budget_is_hard", tests, COUNT(tests), API_BOTH);
 }

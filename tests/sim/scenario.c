@@ -180,6 +180,7 @@ static void context_begin(struct scenario *s)
     config.workers = s->workers;
     config.memory_bytes_max = s->memory_bytes;
     config.scratch_bytes_max = dice_chance(dice, 300) ? 4096u << dice_below(dice, 4) : 0;
+    config.oversize_bytes_max = dice_chance(dice, 200) ? 4096u << dice_below(dice, 6) : 0;
     config.cache_bytes = dice_chance(dice, 500) ? 1 : MIB;
     if (dice_chance(dice, 200))
         config.gates_off = dice_chance(dice, 500) ? LSIO_GATE_REGISTERED_BUFFERS

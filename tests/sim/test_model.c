@@ -235,7 +235,8 @@ static void run(const struct medium *medium, const struct work *work,
     struct lsio_config config = {.struct_bytes = sizeof(config),
                                  .workers = machine->workers,
                                  .memory_bytes_max = machine->memory_bytes,
-                                 .scratch_bytes_max = KIB(256)}; /* the chain needs none */
+                                 .scratch_bytes_max = 4096, /* the chain needs none */
+                                 .oversize_bytes_max = 4096};
     struct context_world world = {&loop_os_sim, &loop_sim, &driver_model};
     struct lsio_context *context = NULL;
     struct lsio_store *store = NULL;
@@ -295,8 +296,7 @@ static void check(const struct medium *medium, const struct work *work,
                  outcome->seconds, ratio_max, bound);
 }
 
-/* Against the best set of requests, with the memory that the budget leaves for data: what is set
- * aside for chains is not for reads to use. */
+/* Against the best set of requests with the whole budget for data. */
 static void check_best(const struct medium *medium, const struct work *work,
                        const struct machine *machine, double ratio_max)
 {
@@ -304,7 +304,7 @@ static void check_best(const struct medium *medium, const struct work *work,
     struct model_bound bound;
 
     measure(medium, work, machine, &outcome);
-    bound = model_bound_find(&medium->config, ranges, work->count, outcome.data_bytes_max);
+    bound = model_bound_find(&medium->config, ranges, work->count, machine->memory_bytes);
     print_message("best: gap %llu, split %.3f MiB, %llu requests\n", (unsigned long long)bound.gap,
                   (double)bound.split / (1 << 20), (unsigned long long)bound.requests);
     check(medium, work, machine, &outcome, bound.seconds, ratio_max);
