@@ -155,5 +155,5 @@ int main(void)
                                        cmocka_unit_test(added_chunks_too),
                                        cmocka_unit_test(only_allocated_results_can_be_taken)};
 
-    return api_run_tests("alloc_results", tests, COUNT(tests), API_BOTH);
+    return api_run_tests("alloc_results", tests, COUNT(tests), API_ALL);
 }

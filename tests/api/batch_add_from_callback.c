@@ -183,5 +183,5 @@ int main(void)
     const struct CMUnitTest tests[] = {cmocka_unit_test(two_waves),
                                        cmocka_unit_test(elsewhere_is_refused)};
 
-    return api_run_tests("batch_add_from_callback", tests, COUNT(tests), API_BOTH);
+    return api_run_tests("batch_add_from_callback", tests, COUNT(tests), API_ALL);
 }

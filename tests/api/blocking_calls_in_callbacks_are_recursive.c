@@ -117,7 +117,7 @@ static void in_a_stage_on_the_callers_thread(void **state)
         assert_int_equal(lsio_read_batch(api->context, &request), 0);
     assert_int_equal(shared.wrong, 0);
     assert_int_equal(shared.calls, 3);
-    assert_true(api_stats(api->context).operations_inline > before);
+    assert_true((api_stats(api->context).operations_inline > before) == (api->kind != API_BUCKET));
     /* and the thread may block again afterwards */
     assert_int_equal(lsio_read(api->context, api->store, "k", 0, 9, dst, 9, NULL), 0);
 }
@@ -127,6 +127,5 @@ int main(void)
     const struct CMUnitTest tests[] = {cmocka_unit_test(in_every_callback),
                                        cmocka_unit_test(in_a_stage_on_the_callers_thread)};
 
-    return api_run_tests("blocking_calls_in_callbacks_are_recursive", tests, COUNT(tests),
-                         API_BOTH);
+    return api_run_tests("blocking_calls_in_callbacks_are_recursive", tests, COUNT(tests), API_ALL);
 }

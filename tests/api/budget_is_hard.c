@@ -250,5 +250,5 @@ int main(void)
         cmocka_unit_test(output_of_stages),       cmocka_unit_test(output_of_stages_as_configured),
         cmocka_unit_test(what_is_no_budget)};
 
-    return api_run_tests("budget_is_hard", tests, COUNT(tests), API_BOTH);
+    return api_run_tests("budget_is_hard", tests, COUNT(tests), API_ALL);
 }

@@ -141,5 +141,5 @@ int main(void)
                                        cmocka_unit_test(submit_reports_once),
                                        cmocka_unit_test(tiny_and_empty_batches_report_once)};
 
-    return api_run_tests("callback_exactly_once", tests, COUNT(tests), API_BOTH);
+    return api_run_tests("callback_exactly_once", tests, COUNT(tests), API_ALL);
 }

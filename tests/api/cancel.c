@@ -197,5 +197,5 @@ int main(void)
         cmocka_unit_test(at_any_moment), cmocka_unit_test(from_a_callback),
         cmocka_unit_test(before_the_first_read), cmocka_unit_test(a_split_chunk)};
 
-    return api_run_tests("cancel", tests, COUNT(tests), API_BOTH);
+    return api_run_tests("cancel", tests, COUNT(tests), API_ALL);
 }

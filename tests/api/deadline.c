@@ -124,5 +124,5 @@ int main(void)
                                        cmocka_unit_test(an_earlier_one_comes_first),
                                        cmocka_unit_test(a_read_batch_has_one_too)};
 
-    return api_run_tests("deadline", tests, COUNT(tests), API_BOTH);
+    return api_run_tests("deadline", tests, COUNT(tests), API_ALL);
 }

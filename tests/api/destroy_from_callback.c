@@ -129,5 +129,5 @@ int main(void)
     const struct CMUnitTest tests[] = {cmocka_unit_test(its_own_batch),
                                        cmocka_unit_test(another_batch)};
 
-    return api_run_tests("destroy_from_callback", tests, COUNT(tests), API_BOTH);
+    return api_run_tests("destroy_from_callback", tests, COUNT(tests), API_ALL);
 }

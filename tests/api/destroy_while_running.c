@@ -130,5 +130,5 @@ int main(void)
                                        cmocka_unit_test(the_context_ends_all),
                                        cmocka_unit_test(running_callbacks_are_waited_for)};
 
-    return api_run_tests("destroy_while_running", tests, COUNT(tests), API_BOTH);
+    return api_run_tests("destroy_while_running", tests, COUNT(tests), API_ALL);
 }

@@ -86,5 +86,5 @@ int main(void)
     const struct CMUnitTest tests[] = {cmocka_unit_test(only_the_guilty_member_fails),
                                        cmocka_unit_test(absence_is_not_tried_again)};
 
-    return api_run_tests("joined_read_that_fails_is_read_unjoined", tests, COUNT(tests), API_BOTH);
+    return api_run_tests("joined_read_that_fails_is_read_unjoined", tests, COUNT(tests), API_ALL);
 }

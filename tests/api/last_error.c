@@ -131,5 +131,5 @@ int main(void)
                                        cmocka_unit_test(of_stages_on_the_callers_thread),
                                        cmocka_unit_test(each_thread_and_context_has_its_own)};
 
-    return api_run_tests("last_error", tests, COUNT(tests), API_BOTH);
+    return api_run_tests("last_error", tests, COUNT(tests), API_ALL);
 }

@@ -214,5 +214,5 @@ int main(void)
                                        cmocka_unit_test(refused_by_the_kernel),
                                        cmocka_unit_test(configs_that_make_no_sense)};
 
-    return api_run_tests("loop_choice", tests, COUNT(tests), API_BOTH);
+    return api_run_tests("loop_choice", tests, COUNT(tests), API_ALL);
 }

@@ -98,5 +98,5 @@ int main(void)
                                        cmocka_unit_test(a_store_in_use_is_busy),
                                        cmocka_unit_test(a_store_of_another_context_is_refused)};
 
-    return api_run_tests("many_stores_in_one_batch", tests, COUNT(tests), API_BOTH);
+    return api_run_tests("many_stores_in_one_batch", tests, COUNT(tests), API_ALL);
 }

@@ -125,5 +125,5 @@ int main(void)
         cmocka_unit_test(the_same_bytes), cmocka_unit_test(up_to_fifteen_ranges),
         cmocka_unit_test(what_cannot_be_registered), cmocka_unit_test(while_a_batch_runs)};
 
-    return api_run_tests("memory_register", tests, COUNT(tests), API_BOTH);
+    return api_run_tests("memory_register", tests, COUNT(tests), API_ALL);
 }

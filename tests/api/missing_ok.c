@@ -72,7 +72,7 @@ static void other_failures_are_failures(void **state)
     assert_int_equal(lsio_read_batch(api->context, &request), LSIO_E_TRUNCATED);
     assert_int_equal(results[0].status, LSIO_E_TRUNCATED);
     assert_int_equal(results[1].status, LSIO_E_NO_SPACE);
-    assert_int_equal(results[2].status, -EINVAL);
+    assert_int_equal(results[2].status, api->bad_key == -ENOENT ? 0 : api->bad_key);
 }
 
 /* Neither absent nor readable; a FIFO must not hang. (A device that answers a short explicit range
@@ -119,5 +119,5 @@ int main(void)
                                        cmocka_unit_test(other_failures_are_failures),
                                        cmocka_unit_test(what_is_no_file_is_unsupported)};
 
-    return api_run_tests("missing_ok", tests, COUNT(tests), API_BOTH);
+    return api_run_tests("missing_ok", tests, COUNT(tests), API_ALL);
 }

@@ -61,5 +61,5 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(in_every_profile)};
 
-    return api_run_tests("overlaps_are_read_once", tests, COUNT(tests), API_BOTH);
+    return api_run_tests("overlaps_are_read_once", tests, COUNT(tests), API_ALL);
 }

@@ -162,5 +162,5 @@ int main(void)
                                        cmocka_unit_test(what_a_stage_says_is_kept),
                                        cmocka_unit_test(progress_while_chunks_are_added)};
 
-    return api_run_tests("progress_and_errors", tests, COUNT(tests), API_BOTH);
+    return api_run_tests("progress_and_errors", tests, COUNT(tests), API_ALL);
 }

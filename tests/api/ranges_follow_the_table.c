@@ -138,5 +138,5 @@ int main(void)
     const struct CMUnitTest tests[] = {cmocka_unit_test(all_forms),
                                        cmocka_unit_test(a_wrong_size_is_no_success)};
 
-    return api_run_tests("ranges_follow_the_table", tests, COUNT(tests), API_BOTH);
+    return api_run_tests("ranges_follow_the_table", tests, COUNT(tests), API_ALL);
 }

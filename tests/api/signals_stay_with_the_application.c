@@ -95,5 +95,5 @@ int main(void)
     const struct CMUnitTest tests[] = {cmocka_unit_test(under_a_storm),
                                        cmocka_unit_test(the_mask_is_left_alone)};
 
-    return api_run_tests("signals_stay_with_the_application", tests, COUNT(tests), API_BOTH);
+    return api_run_tests("signals_stay_with_the_application", tests, COUNT(tests), API_ALL);
 }

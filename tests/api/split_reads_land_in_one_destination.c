@@ -141,5 +141,5 @@ int main(void)
                                        cmocka_unit_test(whole_objects_are_split_too),
                                        cmocka_unit_test(failing_parts_fail_the_chunk_once)};
 
-    return api_run_tests("split_reads_land_in_one_destination", tests, COUNT(tests), API_BOTH);
+    return api_run_tests("split_reads_land_in_one_destination", tests, COUNT(tests), API_ALL);
 }

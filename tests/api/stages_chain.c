@@ -293,5 +293,5 @@ int main(void)
                                        cmocka_unit_test(codes_of_stages),
                                        cmocka_unit_test(misuse_is_refused)};
 
-    return api_run_tests("stages_chain", tests, COUNT(tests), API_BOTH);
+    return api_run_tests("stages_chain", tests, COUNT(tests), API_ALL);
 }

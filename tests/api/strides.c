@@ -146,5 +146,5 @@ int main(void)
     const struct CMUnitTest tests[] = {cmocka_unit_test(larger_elements),
                                        cmocka_unit_test(requests_that_make_no_sense)};
 
-    return api_run_tests("strides", tests, COUNT(tests), API_BOTH);
+    return api_run_tests("strides", tests, COUNT(tests), API_ALL);
 }

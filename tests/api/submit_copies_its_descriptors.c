@@ -106,5 +106,5 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(copied_or_borrowed)};
 
-    return api_run_tests("submit_copies_its_descriptors", tests, COUNT(tests), API_BOTH);
+    return api_run_tests("submit_copies_its_descriptors", tests, COUNT(tests), API_ALL);
 }

@@ -144,5 +144,5 @@ int main(void)
     const struct CMUnitTest tests[] = {cmocka_unit_test(a_relay_of_batches_ends),
                                        cmocka_unit_test(from_a_stage_and_with_another_context)};
 
-    return api_run_tests("submit_from_callback", tests, COUNT(tests), API_BOTH);
+    return api_run_tests("submit_from_callback", tests, COUNT(tests), API_ALL);
 }

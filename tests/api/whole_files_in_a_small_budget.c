@@ -71,5 +71,5 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(all_come_to_an_end)};
 
-    return api_run_tests("whole_files_in_a_small_budget", tests, COUNT(tests), API_BOTH);
+    return api_run_tests("whole_files_in_a_small_budget", tests, COUNT(tests), API_ALL);
 }

@@ -4,18 +4,21 @@
  * test program, because cmocka hands groups no argument.
  */
 #define _GNU_SOURCE
+#include "api_bucket.h"
 #include "api_fixture.h"
 
 #include <dirent.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 static struct {
     const char *loop;
-    bool local;
+    unsigned kind;
 } variant;
 
 /* --------------------------------------------------------------------------------- pattern -- */
@@ -92,6 +95,15 @@ static void folders_make(char *path)
     }
 }
 
+/* Directories have it already. */
+static void store_put(struct api *api, const char *key, const void *data, uint64_t bytes)
+{
+    if (api->kind == API_MEMORY)
+        assert_int_equal(lsio_memory_put(api->store, key, data, bytes), 0);
+    else if (api->kind == API_BUCKET)
+        bucket_put(api, key, data, bytes);
+}
+
 void api_put(struct api *api, const char *key, uint32_t object, uint64_t bytes)
 {
     char path[512];
@@ -110,8 +122,8 @@ void api_put(struct api *api, const char *key, uint32_t object, uint64_t bytes)
         done += (uint64_t)count;
     }
     close(fd);
-    if (!api->local && api->store)
-        assert_int_equal(lsio_memory_put(api->store, key, data, bytes), 0);
+    if (api->store)
+        store_put(api, key, data, bytes);
     free(data);
 }
 
@@ -183,18 +195,24 @@ struct lsio_config api_config(const struct api *api)
                                 .gates_off = gates_off()};
 }
 
+int api_try_open(struct api *api, struct lsio_context *context, const struct lsio_option *options,
+                 size_t option_count, struct lsio_store **out)
+{
+    if (api->kind == API_BUCKET)
+        return bucket_open(api, context, options, option_count, out);
+    return lsio_store_open(context, api->url, options, option_count, out);
+}
+
 struct lsio_store *api_open(struct api *api, struct lsio_context *context,
                             const struct lsio_option *options, size_t option_count)
 {
     struct lsio_store *store = NULL;
 
-    assert_int_equal(lsio_store_open(context, api->local ? api->dir : "memory://test", options,
-                                     option_count, &store),
-                     0);
+    assert_int_equal(api_try_open(api, context, options, option_count, &store), 0);
     return store;
 }
 
-static void memory_refill_one(struct api *api, const char *folder)
+static void store_refill(struct api *api, const char *folder)
 {
     DIR *dir = opendir(folder);
     struct dirent *entry;
@@ -207,15 +225,13 @@ static void memory_refill_one(struct api *api, const char *folder)
         snprintf(path, sizeof(path), "%s/%s", folder, entry->d_name);
         assert_int_equal(lstat(path, &stat), 0);
         if (S_ISDIR(stat.st_mode)) {
-            memory_refill_one(api, path);
+            store_refill(api, path);
         } else if (S_ISREG(stat.st_mode)) {
             void *data = malloc((size_t)stat.st_size + 1);
             int fd = open(path, O_RDONLY | O_CLOEXEC);
             assert_int_equal(pread(fd, data, (size_t)stat.st_size, 0), stat.st_size);
             close(fd);
-            assert_int_equal(lsio_memory_put(api->store, path + strlen(api->dir) + 1, data,
-                                             (uint64_t)stat.st_size),
-                             0);
+            store_put(api, path + strlen(api->dir) + 1, data, (uint64_t)stat.st_size);
             free(data);
         }
     }
@@ -233,8 +249,8 @@ void api_remake(struct api *api, const struct lsio_config *config,
     api->context = NULL;
     assert_int_equal(lsio_context_create(config ? config : &usual, &api->context), 0);
     api->store = api_open(api, api->context, options, option_count);
-    if (!api->local)
-        memory_refill_one(api, api->dir);
+    if (api->kind == API_MEMORY) /* it went with its context */
+        store_refill(api, api->dir);
 }
 
 static int test_setup(void **state)
@@ -245,8 +261,15 @@ static int test_setup(void **state)
     if (!api)
         return -1;
     api->loop = variant.loop;
-    api->local = variant.local;
+    api->kind = variant.kind;
+    api->local = api->kind == API_LOCAL;
+    api->url = api->local                ? api->dir
+               : api->kind == API_MEMORY ? "memory://test"
+                                         : "s3://bucket/data";
+    api->bad_key = api->kind == API_BUCKET ? -ENOENT : -EINVAL;
     api->descriptors = api_descriptors();
+    if (api->kind == API_BUCKET)
+        bucket_begin(api);
     snprintf(api->dir, sizeof(api->dir), "%.100s/lsio-api-XXXXXX", root && *root ? root : "/tmp");
     if (!mkdtemp(api->dir))
         return -1;
@@ -267,8 +290,10 @@ static int test_teardown(void **state)
 {
     struct api *api = *state;
     int status = api->context ? lsio_context_destroy(api->context) : 0;
-    int descriptors = api_descriptors();
+    int descriptors;
 
+    bucket_end(api);
+    descriptors = api_descriptors();
     nftw(api->dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
     if (status)
         print_error("lsio_context_destroy: %d\n", status);
@@ -291,6 +316,7 @@ bool api_loop_is_there(const char *name)
 int api_run_tests(const char *group, const struct CMUnitTest *tests, size_t count, unsigned stores)
 {
     static const char *const loops[] = {"uring", "epoll"};
+    static const char *const kinds[] = {"memory", "local", "bucket"};
     struct CMUnitTest *with_setup = calloc(count, sizeof(*with_setup));
     int failures = 0;
 
@@ -299,18 +325,17 @@ int api_run_tests(const char *group, const struct CMUnitTest *tests, size_t coun
         with_setup[i].setup_func = test_setup;
         with_setup[i].teardown_func = test_teardown;
     }
-    for (size_t i = 0; i < 2 * COUNT(loops); i++) {
+    for (size_t i = 0; i < COUNT(kinds) * COUNT(loops); i++) {
         char name[128];
-        variant.loop = loops[i / 2];
-        variant.local = i % 2;
-        if (!(stores & (variant.local ? API_LOCAL : API_MEMORY)))
+        variant.loop = loops[i / COUNT(kinds)];
+        variant.kind = 1u << i % COUNT(kinds);
+        if (!(stores & variant.kind) || (variant.kind == API_BUCKET && !BUCKET_IS_THERE))
             continue;
         if (!api_loop_is_there(variant.loop)) {
             print_message("loop %s cannot run here: left out\n", variant.loop);
             continue;
         }
-        snprintf(name, sizeof(name), "%s: %s, %s", group, variant.loop,
-                 variant.local ? "local" : "memory");
+        snprintf(name, sizeof(name), "%s: %s, %s", group, variant.loop, kinds[i % COUNT(kinds)]);
         failures += _cmocka_run_group_tests(name, with_setup, count, NULL, NULL);
     }
     free(with_setup);
@@ -390,5 +415,19 @@ int api_descriptors(void)
         count++;
     if (dir)
         closedir(dir);
+    return count;
+}
+
+int api_connections(const struct api *api)
+{
+    int count = 0;
+
+    for (int fd = 0; fd < 1024 && api->kind == API_BUCKET; fd++) {
+        struct sockaddr_in peer = {0};
+        socklen_t bytes = sizeof(peer);
+
+        count += getpeername(fd, (struct sockaddr *)&peer, &bytes) == 0 &&
+                 ntohs(peer.sin_port) == api->port;
+    }
     return count;
 }

@@ -34,11 +34,19 @@
 #define MIB          (UINT64_C(1) << 20)
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
-enum { API_MEMORY = 1, API_LOCAL = 2, API_BOTH = 3 };
+/* Kinds of store: memory://, a directory, a bucket of the fault server (if the build has HTTP). */
+enum { API_MEMORY = 1, API_LOCAL = 2, API_BUCKET = 4, API_BOTH = 3, API_ALL = 7 };
+
+struct server;
 
 struct api {
-    const char *loop; /* "uring" or "epoll" */
-    bool local;       /* the store is a directory, else memory:// */
+    const char *loop;      /* "uring" or "epoll" */
+    unsigned kind;         /* of the store: API_MEMORY, API_LOCAL or API_BUCKET */
+    bool local;            /* kind == API_LOCAL */
+    int bad_key;           /* the status of a key like "../k": buckets have such keys */
+    struct server *server; /* of API_BUCKET, in this process */
+    uint16_t port;         /* its port */
+    const char *url;       /* what the store is opened with */
     struct lsio_context *context;
     struct lsio_store *store;
     char dir[160];
@@ -59,6 +67,9 @@ struct lsio_config api_config(const struct api *api);
 /* Replaces the test's context and store by ones made with other settings (objects stay). */
 void api_remake(struct api *api, const struct lsio_config *config,
                 const struct lsio_option *options, size_t option_count);
+/* lsio_store_open() of the variant's store. */
+int api_try_open(struct api *api, struct lsio_context *context, const struct lsio_option *options,
+                 size_t option_count, struct lsio_store **out);
 /* Opens the variant's store in another context, or once more with options. */
 struct lsio_store *api_open(struct api *api, struct lsio_context *context,
                             const struct lsio_option *options, size_t option_count);
@@ -120,5 +131,7 @@ void api_sleep_ms(unsigned ms);
 /* How many times slower this build may be: LSIO_TEST_SCALE. */
 unsigned api_scale(void);
 int api_descriptors(void);
+/* Open connections to the bucket's server. */
+int api_connections(const struct api *api);
 
 #endif
