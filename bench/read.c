@@ -252,6 +252,12 @@ static void figures_text(const struct read_figures *f)
         "loop %s (%s), %llu workers, %llu steals, %llu system calls, peak of %.1f MiB in flight\n",
         s->loop, s->loop_reason, (unsigned long long)s->workers, (unsigned long long)s->steals,
         (unsigned long long)s->loop_enters, (double)s->memory_bytes_peak / (1 << 20));
+    if (s->first_byte_ns > 0) {
+        printf("server: first byte after %.1f ms, then %.1f MB/s per stream, %llu requests at a "
+               "time\n",
+               (double)s->first_byte_ns / 1e6, (double)s->stream_bytes_per_second / 1e6,
+               (unsigned long long)s->requests_limit);
+    }
 }
 
 static void figures_json(const struct read_figures *f)
@@ -266,12 +272,16 @@ static void figures_json(const struct read_figures *f)
     printf("\"operations\": %llu, \"operations_direct\": %llu, \"operations_joined\": %llu, "
            "\"bytes_read\": %llu, \"bytes_wasted\": %llu, \"retries\": %llu, \"throttles\": %llu, "
            "\"steals\": %llu, "
-           "\"loop_enters\": %llu, \"loop\": \"%s\", \"workers\": %llu}\n",
+           "\"loop_enters\": %llu, \"loop\": \"%s\", \"workers\": %llu, ",
            (unsigned long long)s->operations, (unsigned long long)s->operations_direct,
            (unsigned long long)s->operations_joined, (unsigned long long)s->bytes_read,
            (unsigned long long)s->bytes_wasted, (unsigned long long)s->retries,
            (unsigned long long)s->throttles, (unsigned long long)s->steals,
            (unsigned long long)s->loop_enters, s->loop, (unsigned long long)s->workers);
+    printf("\"first_byte_ns\": %llu, \"stream_bytes_per_second\": %llu, "
+           "\"requests_limit\": %llu}\n",
+           (unsigned long long)s->first_byte_ns, (unsigned long long)s->stream_bytes_per_second,
+           (unsigned long long)s->requests_limit);
 }
 
 static void read_run(const struct read_options *options)

@@ -55,9 +55,11 @@ def main():
     shape = (arguments.steps, arguments.rows, arguments.columns)
     chunk = tuple(int(n) for n in arguments.chunk.split(",")) if arguments.chunk else (1,) + shape[1:]
 
+    # Version 3 of the package has to be asked for format 2, and measures what it stored by a function.
+    format_2 = {"zarr_format": 2} if int(zarr.__version__.split(".", maxsplit=1)[0]) >= 3 else {}
     os.makedirs(arguments.folder, exist_ok=True)
     array = zarr.open(os.path.join(arguments.folder, "array.zarr"), mode="w", shape=shape, chunks=chunk,
-                      dtype="<f4", fill_value=0,
+                      dtype="<f4", fill_value=0, **format_2,
                       compressor=numcodecs.Blosc(cname="lz4", clevel=5, shuffle=numcodecs.Blosc.SHUFFLE))
     fields = drifting_field(arguments.rows, arguments.columns)
     with open(os.path.join(arguments.folder, "expected"), "w", encoding="ascii") as expected:
@@ -68,9 +70,9 @@ def main():
             for i in range(count):
                 raw = np.ascontiguousarray(block[i]).tobytes()
                 expected.write("%d %08x %.6f\n" % (first + i, zlib.crc32(raw), block[i].mean(dtype="f8")))
+    stored = array.nbytes_stored() if callable(array.nbytes_stored) else array.nbytes_stored
     print("%s float32 in chunks of %s: %.1f MiB, %.1f MiB on disk" % (
-        " x ".join(map(str, shape)), " x ".join(map(str, chunk)),
-        array.nbytes / 2**20, array.nbytes_stored / 2**20))
+        " x ".join(map(str, shape)), " x ".join(map(str, chunk)), array.nbytes / 2**20, stored / 2**20))
 
 
 if __name__ == "__main__":

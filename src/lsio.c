@@ -171,7 +171,7 @@ int lsio_store_close(struct lsio_store *store)
         }
     }
     pthread_mutex_unlock(&context->lock);
-    store->driver->store_close(store, false);
+    store_end(store, false);
     return 0;
 }
 
@@ -231,9 +231,9 @@ int lsio_chain_create(struct lsio_context *context, const struct lsio_stage *sta
                       struct lsio_chain **out)
 {
     struct lsio_chain *chain = NULL;
-    int error = check_alive(context);
+    int error = out ? check_alive(context) : -EINVAL;
 
-    if (!stages || !out)
+    if (!stages)
         return -EINVAL;
     if (error) {
         chain_destroy_users(stages, count); /* they were taken all the same */
@@ -431,15 +431,23 @@ uint64_t lsio_batch_status_count(struct lsio_batch *batch, int status)
 
 int lsio_batch_object(struct lsio_batch *batch, size_t index, struct lsio_object_info *out)
 {
+    struct lsio_object_info info = {.struct_bytes = sizeof(info)};
     struct driver_object *object;
     int error = batch && out ? check_alive(batch->context) : -EINVAL;
 
     if (error)
         return error;
-    if (index >= batch->first.view.object_count)
+    if (index >= batch->first.view.object_count ||
+        out->struct_bytes < offsetof(struct lsio_object_info, mtime_ns) ||
+        out->struct_bytes > 65536)
         return -EINVAL;
     object = &batch->first.objects[index];
-    return object->store->driver->object_info(object, out);
+    error = object->store->driver->object_info(object, &info);
+    if (error)
+        return error;
+    info.struct_bytes = out->struct_bytes;
+    memcpy(out, &info, out->struct_bytes < sizeof(info) ? out->struct_bytes : sizeof(info));
+    return 0;
 }
 
 int lsio_batch_destroy(struct lsio_batch *batch)

@@ -85,6 +85,18 @@ case " ${steps[*]} " in *" coverage "*) packages+=(gcovr) ;; esac
 . tests/support/packages.sh
 [ "$install" = no ] || install_packages "${packages[@]}"
 
+# One test has a thousand files open at once; the usual limit is little more than that.
+[ "$(ulimit -S -n)" = unlimited ] || [ "$(ulimit -S -n)" -ge 4096 ] || ulimit -S -n 4096 || true
+
+# What a user's rings and registered buffers lock is counted together, and given back a while after a
+# process has ended: several tests at a time would use up the usual 8 MiB.
+test_jobs=$jobs
+if [ "$(id -u)" != 0 ] && ! ulimit -l unlimited 2>/dev/null &&
+    ! sudo -n prlimit --pid $$ --memlock=unlimited:unlimited 2>/dev/null; then
+    echo "== no more than $(ulimit -l) KiB can be locked: one test at a time; some may get ENOMEM"
+    test_jobs=1
+fi
+
 # The servers take minutes to install, and are not needed before their step.
 servers_pid=""
 case " ${steps[*]} " in *" servers "*)
@@ -116,13 +128,13 @@ build() {
         tail -n 100 "$log"
         return 1
     fi
-    sed -n 's/^-- LSIO /LSIO /p; /^  [a-z0-9]*: .*(.*)$/p' "$log"
+    sed -n 's/^-- LSIO /LSIO /p; /^  [a-z0-9-]*: .*(.*)$/p' "$log"
     grep -n 'warning:' "$log" || true
 }
 
 # test_in DIR COMMAND-PREFIX...: ctest in a build tree.
 test_in() {
-    local dir=build/$1 options=(--output-on-failure --no-tests=error -j "$jobs")
+    local dir=build/$1 options=(--output-on-failure --no-tests=error -j "$test_jobs")
     shift
     [ -z "$match" ] || options+=(-R "$match")
     "$@" ctest --test-dir "$dir" "${options[@]}"
@@ -161,23 +173,27 @@ step_servers() {
     tests/servers/run.sh build/address "${options[@]}"
 }
 
-# The seeds of the engine's simulation are shared out to as many processes as there are processors.
 step_mutants() { tests/mutants/run.py --jobs "$jobs"; }
 
+# The seeds of the simulations of the engine, on files and over HTTP, are shared out to as many
+# processes as there are processors.
 step_sim() {
     build release || return 1
-    local parts=$jobs part each first pids=() status=0
+    local parts=$jobs part each first program pids=() status=0
     [ "$sim_seeds" -ge 1000 ] || parts=1
     each=$(((sim_seeds + parts - 1) / parts))
     for ((part = 0; part < parts; part++)); do
         first=$((sim_seed + part * each))
-        LSIO_SIM_SEED=$first LSIO_SIM_SEEDS=$each build/release/tests/test-sim-engine &
+        for program in test-sim-engine test-sim-http; do
+            echo "-- $program"
+            LSIO_SIM_SEED=$first LSIO_SIM_SEEDS=$each build/release/tests/$program || exit 1
+        done &
         pids+=($!)
     done
     for part in "${pids[@]}"; do wait "$part" || status=1; done
     [ "$sim_seeds" -lt 1000 ] ||
         LSIO_SIM_SEED=$sim_seed LSIO_SIM_SEEDS=$sim_seeds ctest --test-dir build/release \
-            --output-on-failure --no-tests=error -L '^sim$' -E engine -j "$jobs" || status=1
+            --output-on-failure --no-tests=error -L '^sim$' -E 'engine|http' -j "$jobs" || status=1
     return $status
 }
 
@@ -189,7 +205,7 @@ step_gates() {
     for gate in $gates; do
         echo "-- without $gate"
         LSIO_TEST_GATES_OFF=$gate ctest --test-dir build/release --output-on-failure \
-            --no-tests=error -L '^(api|contract)$' -j "$jobs" || status=1
+            --no-tests=error -L '^(api|contract)$' -j "$test_jobs" || status=1
     done
     return $status
 }

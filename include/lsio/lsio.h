@@ -133,8 +133,9 @@ struct lsio_config {
  * Creates a context: its worker threads, their rings and their registered memory. Creating one
  * costs milliseconds; a process should hold one for long. `config` is copied; NULL means all
  * defaults. Returns -EINVAL for a config that makes no sense, -ENOMEM, -EAGAIN if no thread could
- * be created. A loop that was named but cannot run is -ENOSYS; one chosen by default falls back,
- * says why in the log and in the statistics. The environment variable LSIO_LOOP names a loop when
+ * be created. A loop that was named but cannot run is -ENOSYS, or -ENOMEM, -EMFILE, -ENFILE where
+ * only a limit stands in its way (see RLIMIT_MEMLOCK); one chosen by default falls back, says why
+ * in the log and in the statistics. The environment variable LSIO_LOOP names a loop when
  * `loop` is NULL. Threads: any.
  */
 LSIO_API int lsio_context_create(const struct lsio_config *config, struct lsio_context **out);
@@ -156,8 +157,10 @@ LSIO_API uint32_t lsio_context_workers(const struct lsio_context *context);
  * Makes a long-lived destination known to the kernel, so that reads into it need no page pinning.
  * Best effort: memory that cannot be registered is simply read into the ordinary way. Up to 15
  * ranges are kept; one more is LSIO_E_LIMIT. `addr` is borrowed until _unregister or the context's
- * end. Never use it for a destination that serves one request: pinning costs what it saves. Neither
- * call may be made while a batch reads into the range. Threads: any, not callbacks.
+ * end; _unregister gives -ENOENT for what is not registered, and -ENOMEM if it could not be done:
+ * `addr` stays borrowed then. Never use it for a destination that serves one request: pinning costs
+ * what it saves. Neither call may be made while a batch reads into the range. Threads: any, not
+ * callbacks.
  */
 LSIO_API int lsio_memory_register(struct lsio_context *context, void *addr, uint64_t bytes);
 LSIO_API int lsio_memory_unregister(struct lsio_context *context, void *addr);
@@ -187,12 +190,17 @@ struct lsio_option {
  *                      one field of the profile; sizes take the suffixes K M G (powers of 1024).
  *                      cloud's gap, request and split sizes follow from its latency, rates and
  *                      inflight_max until they are given
+ *   autotune           on | off: on (the default), gap, request and split sizes of profiles http
+ *                      and cloud, as far as they are not given, follow the latency and the rate of
+ *                      a stream that were measured; a request keeps what it began with
  *   waste_max          0 .. 100: percent of a joined read that nobody asked for
  *   direct             auto | on | off: O_DIRECT (auto: only for cold data that would not fit the
  *                      page cache)
  *   symlinks           follow | beneath: beneath refuses to leave the root through a link or `..`;
  *                      for keys that come from files
- *   change_check       on | off: compare a file's size and mtime before and after a batch's reads
+ *   change_check       on | off: compare a file's size and mtime before and after a batch's reads;
+ *                      on is the default. Of an object that one short read brings nothing is
+ *                      compared
  *   endpoint region access_key_id account_name missing_on_403 hedge ...
  *                      of servers and buckets: the names that object_store uses, with or without
  *                      the vendor's prefix; README has the table
@@ -270,8 +278,8 @@ enum lsio_chunk_flags {
  * Where the bytes go, after the chain:
  *   dst set        into dst, at most dst_bytes of them, else LSIO_E_NO_SPACE
  *   ALLOC          into memory of the library; in lsio_result.data until the batch is destroyed, or
- *                  for good with lsio_result_take(). lsio_read_batch() needs take: it has no batch,
- *                  so what it allocated is yours, to free with lsio_result_free()
+ *                  for good with lsio_result_take(). lsio_read_batch() leaves no batch behind: what
+ *                  its results name is yours, to free with lsio_result_free()
  *   neither        nowhere: the chain has consumed them
  * A failed chunk's dst holds nothing valid.
  */
@@ -444,8 +452,9 @@ LSIO_API int lsio_submit_batch(struct lsio_context *context, const struct lsio_r
  * Adds chunks to a running batch, from one of its own stages or on_chunk callbacks (anywhere else:
  * -EINVAL): a shard's index has been read, now its chunks are known. They share the batch's cancel,
  * progress, wait and on_done. Of `more`, the fields objects, chunks, results, chain and the BORROW
- * flag count. Added chunks are numbered on from *first_index. They are read before chunks of the
- * batch that have not begun. Threads: inside a callback of that batch.
+ * flag count. Added chunks are numbered on from *first_index. They are read before those of the
+ * batch that are not planned yet; up to two times 65,536 are. Threads: inside a callback of that
+ * batch.
  */
 LSIO_API int lsio_batch_add(struct lsio_batch *batch, const struct lsio_request *more,
                             uint64_t *first_index);
@@ -492,8 +501,9 @@ struct lsio_error {
  * status is in their result. Threads: any. */
 LSIO_API int lsio_batch_error(struct lsio_batch *batch, uint64_t index, struct lsio_error *out);
 
-/* The detail of the error that this thread's last failing lsio_read_batch() or lsio_read() on this
- * context met; -ENOENT if it did not fail. Threads: any. */
+/* The detail of the error that this thread's last lsio_read_batch() or lsio_read() met; -ENOENT if
+ * it did not fail, was on another context, or failed before any chunk did (-EINVAL, -ENOMEM).
+ * Threads: any. */
 LSIO_API int lsio_last_error(struct lsio_context *context, struct lsio_error *out);
 
 /* How many chunks ended with `status`. Threads: any. */
@@ -506,13 +516,14 @@ struct lsio_object_info {
     char etag[128]; /* as lsio_object.etag wants it */
 };
 /* What was found of the i-th object of the submitted request (lsio_batch_add's are not counted);
- * -ENOENT if it was not opened (yet). Threads: any. */
+ * -ENOENT if nothing is known of it (yet). Of a local file that the batch did not keep open - its
+ * only read was a short one - it is what is there now, and may block. Threads: any. */
 LSIO_API int lsio_batch_object(struct lsio_batch *batch, size_t object,
                                struct lsio_object_info *out);
 
 /* Cancels, waits for the kernel and for running callbacks, frees the batch and what it allocated.
- * From a callback: cancels, and frees after on_done. NULL is allowed. Threads: any; the last
- * call. */
+ * If that takes more than 30 s, returns -ETIMEDOUT and leaves the batch to the context's end. From
+ * a callback: cancels, and frees after on_done. NULL is allowed. Threads: any; the last call. */
 LSIO_API int lsio_batch_destroy(struct lsio_batch *batch);
 
 /* Takes over what a chunk with LSIO_CHUNK_ALLOC got: from then on free it with lsio_result_free().
@@ -548,9 +559,9 @@ LSIO_API int lsio_list(struct lsio_store *store, const char *prefix, char delimi
 
 enum lsio_explain_format { LSIO_EXPLAIN_TEXT = 0, LSIO_EXPLAIN_JSON = 1 };
 
-/* What the planner would do with a request, without reading data: per store its profile and why it
- * was chosen, then operations, joins, splits, bytes wasted. The text is *out, to free with
- * lsio_result_free(). Threads: any. */
+/* What the planner would do with a request, without reading data: per store its profile, why it was
+ * chosen and what measurements it follows, then operations, joins, splits, bytes wasted. The text
+ * is *out, to free with lsio_result_free(). Threads: any. */
 LSIO_API int lsio_explain_batch(struct lsio_context *context, const struct lsio_request *request,
                                 int format, char **out);
 
@@ -579,6 +590,17 @@ struct lsio_stats {
     uint64_t loop_enters;           /* system calls that submitted or waited */
     uint64_t latency_ns[3];         /* p50, p90, p99 of reads that were not there at once */
     uint64_t inflight_target;       /* highest adaptive depth of a worker now */
+    /* of HTTP servers and buckets; 0: none were asked, or for too little */
+    uint64_t first_byte_ns;           /* from a request to its answer, and ... */
+    uint64_t stream_bytes_per_second; /* ... the rate of one answer: medians of the last few dozen
+                                         requests to the server that was asked most */
+    uint64_t requests_limit;          /* how many all servers may have in flight now, ... */
+    uint64_t requests_inflight;       /* ... and have */
+    /* HTTP requests, but for credentials: those sent, and why more than one for a read */
+    uint64_t requests;
+    uint64_t resumes;    /* ask for the rest of a body that broke off */
+    uint64_t reconnects; /* sent anew at once, for the idle connection was closed: no retry */
+    uint64_t hedges;     /* asked for a second time, because the answer was late */
 };
 /* Sums over workers; each number is exact, all together are not one instant. Threads: any. */
 LSIO_API int lsio_context_stats(struct lsio_context *context, struct lsio_stats *out);

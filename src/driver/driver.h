@@ -29,12 +29,14 @@
 struct driver_ops;
 struct driver_read;
 
-/* A public store. Drivers embed it as their first member. Frozen after store_open. */
+/* A public store. Drivers embed it as their first member. Frozen after store_open, but for what
+ * says otherwise. */
 struct lsio_store {
     const struct driver_ops *driver;
     struct lsio_context *context;
     char *url; /* without secrets; owned */
-    struct plan_profile profile;
+    struct plan_profile profile; /* as it was opened; requests are planned with profile_take()'s */
+    struct store_tuned *tuned;   /* the engine's; under the context's lock */
     _Atomic uint32_t users; /* batches that use it now */
     _Atomic uint32_t inflight; /* reads, where profile.inflight_max is too small to be shared out */
     struct lsio_store *next; /* the context's list; under its lock */
@@ -55,6 +57,8 @@ struct driver_env {
 
     /* Reports a read; its status, bytes_done and code are final. */
     void (*complete)(struct driver_env *env, struct driver_read *read);
+    /* Says, once per read->tell_bytes, that so many have come; complete() follows all the same. */
+    void (*advanced)(struct driver_env *env, struct driver_read *read);
     /* Runs node->run(env, node) on this worker, from any thread. */
     void (*post)(struct driver_env *env, struct queue_node *node);
     struct driver_env *(*peer)(struct driver_env *env, uint32_t worker);
@@ -69,6 +73,7 @@ struct driver_env {
     uint64_t operations_direct; /* statistics that only a driver knows */
     uint64_t retries;
     uint64_t throttles; /* answers that asked to slow down */
+    uint64_t requests, resumes, reconnects, hedges;
 };
 
 /* An object of one batch: what the planner sees, what the driver keeps. Zeroed but for `plan` and
@@ -79,9 +84,9 @@ struct driver_object {
     struct lsio_store *store;
     const char *key;
     const char *etag; /* expected, or NULL */
+    uint32_t chunk_count; /* chunks that read it; 0: nobody has counted */
     /* shared */
     _Atomic(void *) handle;   /* the driver's: once set it stays for the batch */
-    _Atomic uint32_t touches; /* the driver's */
     _Atomic bool key_checked; /* check_key() has approved */
     _Atomic int32_t changed;  /* set when the object was seen to change: LSIO_E_CHANGED for all */
     bool counts_store;        /* its batch is counted in store->users here; frozen */
@@ -118,6 +123,11 @@ struct driver_read {
                                 align_up(addr + bytes) may be overwritten, and addr is congruent to
                                 offset modulo 4096 */
     bool part;               /* of a split chunk: all parts must be of one version of the object */
+    /* Set by the engine, also later. Not 0: a driver whose bytes come one after another may, once
+     * so many are final whatever becomes of the rest, set it to 0, call env->advanced() and from
+     * then on keep ready_bytes at what has come. */
+    uint64_t tell_bytes;
+    uint64_t ready_bytes;
     /* result */
     int32_t status;
     int32_t code;        /* errno or HTTP status behind it */
@@ -136,6 +146,19 @@ struct driver_read {
     uint8_t state;
     uint8_t attempts;
     bool direct;
+};
+
+/* What the servers of a context are like now. */
+struct driver_usage {
+    uint64_t requests;             /* that the server asked most has had */
+    struct plan_measured measured; /* of that server */
+    uint64_t limit, used;          /* requests that may be in flight, and are; of all servers */
+};
+
+/* One of the ranges that read_inline() reads. */
+struct driver_range {
+    uint64_t offset, bytes;
+    void *addr;
 };
 
 struct driver_open {
@@ -173,6 +196,11 @@ struct driver_ops {
     void (*read)(struct driver_env *env, struct driver_read *read);
     /* How many bytes a probe should ask for, for it costs as much as a read. NULL: none. */
     uint64_t (*probe_bytes)(const struct lsio_store *store);
+    /* What requests to the store have shown; any thread, often: profiles follow it. NULL: they are
+     * not measured. */
+    void (*measure)(const struct lsio_store *store, struct plan_measured *out);
+    /* Adds what is known of all servers to *out; any thread. NULL: there are none. */
+    void (*usage)(void *state, struct driver_usage *out);
     /* Asks for an early end; the read still completes once. */
     void (*cancel)(struct driver_env *env, struct driver_read *read);
 
@@ -186,10 +214,10 @@ struct driver_ops {
     /* Physical extents for the planner, or none; called where blocking is allowed. NULL: never. */
     void (*describe_object)(struct driver_object *object);
 
-    /* Reads at once on the caller's thread what is cached, or -EAGAIN: take the ordinary way. NULL:
-     * never. */
-    int64_t (*read_inline)(struct lsio_store *store, const char *key, uint64_t offset,
-                           uint64_t bytes, void *addr);
+    /* Reads ranges of one state of an object at once on the caller's thread, if they are cached: 0,
+     * or -EAGAIN: take the ordinary way, whatever was read. NULL: never. */
+    int (*read_inline)(struct lsio_store *store, const char *key, const struct driver_range *ranges,
+                       size_t count);
     int (*list)(struct lsio_store *store, const char *prefix, char delimiter, lsio_list_fn *on_page,
                 void *data);
     int (*put)(struct lsio_store *store, const char *key, const void *bytes, uint64_t length);

@@ -68,7 +68,7 @@ static int memory_create(struct lsio_context *context)
     context->hot_window_bytes =
         smaller(config_hot_window_bytes(context->os), round_down(budget / 16));
     context->arena_bytes =
-        round_down(smaller(smaller(4 * MIB, memlock / (2 * context->worker_count)),
+        round_down(smaller(smaller(4 * MIB, memlock / (4 * context->worker_count)),
                            budget / (4 * context->worker_count)));
     scratch = round_down(smaller(scratch ? scratch : 8 * MIB, budget / (4 * slots)));
     context->scratch_mapped_bytes = slots * scratch + context->hot_window_bytes;
@@ -228,6 +228,7 @@ static int loop_choose(struct lsio_context *context)
 {
     const char *name = context->config.loop ? context->config.loop : config_loop_name();
     const struct loop_ops *fallback = registry_loop_fallback();
+    bool short_of_something = false;
     int error;
 
     if (!context->loop_given)
@@ -246,6 +247,7 @@ static int loop_choose(struct lsio_context *context)
     snprintf(context->loop_reason, sizeof(context->loop_reason), "%s is refused: %s (%s)",
              context->loop_ops->name, context->start_why, lsio_status_name(error));
     LSIO_MARK(loop_falls_back);
+    short_of_something = error == -ENOMEM || error == -EMFILE || error == -ENFILE;
     context->loop_ops = fallback;
     for (uint32_t i = 0; i < context->worker_count; i++)
         worker_reset(&context->workers[i]);
@@ -255,8 +257,8 @@ out:
         log_line(&context->log, LSIO_LOG_ERROR, "no worker could be started: %s (%s)",
                  context->start_why, lsio_status_name(error));
     else
-        log_line(&context->log, LSIO_LOG_INFO, "loop %s: %s", context->loop_ops->name,
-                 context->loop_reason);
+        log_line(&context->log, short_of_something ? LSIO_LOG_WARN : LSIO_LOG_INFO, "loop %s: %s",
+                 context->loop_ops->name, context->loop_reason);
     return error;
 }
 
@@ -405,6 +407,7 @@ static int batches_end(struct lsio_context *context)
     int error = 0;
 
     pthread_mutex_lock(&context->lock);
+    context->ending = true; /* what callbacks submit from now on ends at once */
     for (struct lsio_batch *batch = context->batches; batch; batch = batch->list_next)
         if (batch->running)
             batch_cancel(batch, -ECANCELED);
@@ -430,7 +433,7 @@ static void children_free(struct lsio_context *context, bool forked)
     while (context->stores) {
         struct lsio_store *store = context->stores;
         context->stores = store->next;
-        store->driver->store_close(store, forked);
+        store_end(store, forked);
     }
 }
 

@@ -146,6 +146,9 @@ struct operation {
     bool in_arena;
     bool active;       /* submitted and not completed; owner */
     bool cancel_asked;
+    bool advancing;          /* in worker->advancing; owner */
+    uint32_t delivered;      /* members of a JOIN that ended before the read did */
+    struct operation *advancing_next;
     struct iovec *iov; /* VECTOR: from the worker's stock */
     struct operation *free_next;
     struct queue_node home_node; /* brings it home after it was stolen */
@@ -185,6 +188,7 @@ struct worker_stats {
     _Atomic uint64_t bytes_asked, bytes_read, bytes_wasted;
     _Atomic uint64_t operations, operations_direct, operations_joined, operations_inline;
     _Atomic uint64_t retries, throttles, steals, enters, inflight_target;
+    _Atomic uint64_t requests, resumes, reconnects, hedges;
     _Atomic uint64_t latency[LATENCY_BUCKETS]; /* by log2 of ns, in halves */
 };
 
@@ -210,6 +214,7 @@ struct worker {
     struct fold fold;
     struct planner *planner; /* made on first use */
     struct operation *resumed, *resumed_last; /* probed, with their reads still to start */
+    struct operation *advancing; /* joins of which further members have come whole */
     uint32_t inflight;       /* operations submitted and not reaped */
     uint32_t unflushed;      /* submitted since the last flush */
     uint32_t flush_sequence; /* counts flushes */
@@ -235,6 +240,7 @@ struct worker {
     struct deque ready; /* completed operations */
     _Atomic(void *) ready_slots[ENGINE_OPERATIONS_MAX];
     struct queue mailbox;
+    _Atomic uint64_t chains_since_ns; /* since when there was always something in `ready`; or 0 */
     _Atomic int parked; /* enum worker_park_state */
     _Atomic bool cancel_scan; /* some batch was canceled: look through operations */
     _Atomic bool exit_asked;
@@ -272,6 +278,7 @@ struct lsio_context {
     struct lsio_batch *work;    /* ring of batches with unclaimed operations, next first */
     struct lsio_batch *batches; /* all that are not freed */
     uint32_t running_count;
+    bool ending; /* its destroy has begun */
     pthread_cond_t idle_cond; /* running_count fell to 0 */
     struct lsio_chain **chains;
     uint32_t chain_count, chain_room;
@@ -358,6 +365,15 @@ void worker_complete(struct driver_env *env, struct driver_read *read);
 void worker_wake(struct worker *worker);
 void worker_publish_stats(struct worker *worker); /* what drivers and loops have counted */
 
+/* advance.c */
+/* For a JOIN about to be submitted: asks its driver to tell when the first member is there. */
+void operation_advance_begin(struct operation *operation, uint64_t offset);
+void worker_advanced(struct driver_env *env, struct driver_read *read);
+/* The read has ended: what is left is operation_finish()'s. */
+void operation_advance_end(struct worker *worker, struct operation *operation);
+/* Runs the chains of members that have come; false: there are none. */
+bool worker_advance(struct worker *worker);
+
 /* sweep.c */
 /* Reports what has not begun of canceled batches. */
 void worker_sweep(struct worker *worker);
@@ -401,6 +417,8 @@ const struct lsio_chunk *operation_member(const struct operation *operation, uin
 int object_status(struct driver_object *object);
 /* Gives shared pool memory back and wakes workers that wait for some. */
 void pool_give(struct worker *worker, void *addr, uint64_t bytes);
+/* Wakes workers that wait for memory, or for a store to admit one more read. */
+void starved_wake(struct lsio_context *context);
 /* 0, or the status with which a chunk of that resolved length ends before any read. */
 int chunk_starts_read(const struct worker *worker, const struct segment *segment,
                       const struct lsio_chunk *chunk, uint64_t length);
@@ -449,6 +467,13 @@ int read_inline(struct lsio_context *context, const struct lsio_request *request
 /* memory.c: blocks until every worker has done it */
 int context_memory_register(struct lsio_context *context, void *addr, uint64_t bytes);
 int context_memory_unregister(struct lsio_context *context, void *addr);
+
+/* tune.c */
+/* What the next request to the store is to be planned with; give it back with profile_drop(). */
+const struct plan_profile *profile_take(struct lsio_store *store);
+void profile_drop(struct lsio_store *store, const struct plan_profile *profile);
+/* Closes a store that nobody uses. */
+void store_end(struct lsio_store *store, bool forked);
 
 /* stats.c */
 void stats_latency(struct worker_stats *stats, uint64_t ns);

@@ -2,7 +2,8 @@
 /*
  * Design: explains a request by preparing it exactly as submit would and asking the planner;
  * nothing is started. Stores are numbered anew, so that only those that are read from are shown.
- * Sizes that the request does not give stay unknown, and are shown as probes.
+ * Sizes that the request does not give stay unknown, and are shown as probes. Profiles are those
+ * that the request would be planned with now; what was measured is shown as it is now.
  */
 #include <stdlib.h>
 
@@ -11,40 +12,44 @@
 int explain_request(struct lsio_context *context, const struct lsio_request *request, int format,
                     char **out)
 {
-    const struct plan_profile **profiles = NULL;
-    const char **urls = NULL;
+    struct plan_store *stores = NULL;
+    struct plan_measured *measured = NULL;
     struct lsio_batch *batch = NULL;
     uint32_t *numbers =
         NULL; /* by a store's ordinal: its number among those that are read from, + 1 */
-    uint32_t stores, used = 0;
+    uint32_t count, used = 0;
     int error = batch_create(context, request, false, &batch);
 
     if (error)
         return error;
     pthread_mutex_lock(&context->lock);
-    stores = context->store_count;
+    count = context->store_count;
     pthread_mutex_unlock(&context->lock);
-    urls = calloc(stores + 1, sizeof(*urls));
-    profiles = calloc(stores + 1, sizeof(*profiles));
-    numbers = calloc(stores + 1, sizeof(*numbers));
-    if (!urls || !profiles || !numbers) {
+    stores = calloc(count + 1, sizeof(*stores));
+    measured = calloc(count + 1, sizeof(*measured));
+    numbers = calloc(count + 1, sizeof(*numbers));
+    if (!stores || !measured || !numbers) {
         error = -ENOMEM;
         goto out;
     }
     for (size_t i = 0; i < batch->first.view.object_count; i++) {
-        const struct lsio_store *store = batch->first.objects[i].store;
+        struct driver_object *object = &batch->first.objects[i];
+        const struct lsio_store *store = object->store;
         uint32_t *number = &numbers[store->ordinal];
         if (*number == 0) {
-            urls[used] = store->url;
-            profiles[used] = &store->profile;
+            stores[used] = (struct plan_store){.url = store->url, .profile = object->plan.profile};
+            if (store->driver->measure) {
+                store->driver->measure(store, &measured[used]);
+                stores[used].measured = &measured[used];
+            }
             *number = ++used;
         }
-        batch->first.objects[i].plan.store = *number - 1;
+        object->plan.store = *number - 1;
     }
-    error = plan_explain(&batch->first.input, urls, profiles, used, format, out);
+    error = plan_explain(&batch->first.input, stores, used, format, out);
 out:
-    free(urls);
-    free(profiles);
+    free(stores);
+    free(measured);
     free(numbers);
     batch_free(batch, false);
     return error;

@@ -260,6 +260,8 @@ void chunk_deliver(struct worker *worker, struct segment *segment, uint64_t chun
                                 .in_bytes = length};
         struct callback_frame frame = {worker->context, segment->batch};
         struct callback_frame *outer = callback_current;
+        if (worker->fold.batch && worker->fold.batch != segment->batch)
+            fold_flush(worker); /* another batch's end does not wait for this chain */
         callback_current = &frame;
         chain_run(&worker->chain, chain, &job, &outcome);
         callback_current = outer;
@@ -300,15 +302,16 @@ static void members_fail(struct worker *worker, struct operation *operation)
 {
     const struct driver_read *read = &operation->read;
 
-    for (uint32_t i = 0; i < operation->plan->count; i++)
+    for (uint32_t i = operation->delivered; i < operation->plan->count; i++)
         chunk_fail_read(worker, operation->segment,
                         plan_chunk_of(&operation->slab->plan, operation->plan->first + i), read);
 }
 
-/* Reads the members again, each by itself. The operation's buffer is given back first. */
+/* Reads the members that are left again, each by itself. The operation's buffer is given back
+ * first. */
 static void unjoin(struct worker *worker, struct operation *operation)
 {
-    uint32_t count = operation->plan->count;
+    uint32_t first = operation->delivered, count = operation->plan->count - first;
     struct slab *slab = slab_get(worker->context, count);
 
     if (!slab) {
@@ -325,7 +328,7 @@ static void unjoin(struct worker *worker, struct operation *operation)
     slab->plan.bytes_read = 0;
     for (uint32_t i = 0; i < count; i++) {
         uint64_t index, offset, length;
-        operation_member(operation, i, &index, &offset, &length);
+        operation_member(operation, first + i, &index, &offset, &length);
         slab->plan.order[i] = (uint32_t)index;
         slab->plan.ops[i] = (struct plan_op){.first = i,
                                              .count = 1,
@@ -369,7 +372,8 @@ static void group_finish(struct worker *worker, struct operation *operation)
         }
         if (i + 1 == operation->plan->count) /* before the batch can end */
             stat_add(&worker->stats.bytes_wasted, read->bytes > useful ? read->bytes - useful : 0);
-        chunk_deliver(worker, operation->segment, index, bytes, length, NULL);
+        if (i >= operation->delivered)
+            chunk_deliver(worker, operation->segment, index, bytes, length, NULL);
     }
     operation_release(worker, operation);
 }

@@ -53,22 +53,44 @@ static bool request_is_tiny(const struct lsio_context *context, const struct lsi
     return true;
 }
 
-static bool read_all(struct lsio_context *context, const struct request_view *view, uint8_t **at)
+/* Where the chunks' bytes go: dst, or the caller's memory. */
+static void places_choose(const struct lsio_context *context, const struct request_view *view,
+                          uint8_t **at)
 {
     uint8_t *memory = context->caller_memory;
 
     for (size_t i = 0; i < view->chunk_count; i++) {
         const struct lsio_chunk *chunk = request_chunk(view, i);
         const struct lsio_chain *chain = chunk->chain ? chunk->chain : view->chain;
-        const struct lsio_object *object = request_object(view, chunk->object);
 
         at[i] = chunk->dst;
         if (!chunk->dst || !chain_reads_into_dst(chain) || chunk->length > chunk->dst_bytes) {
             at[i] = memory;
             memory += chunk->length;
         }
-        if (object->store->driver->read_inline(object->store, object->key, (uint64_t)chunk->offset,
-                                               chunk->length, at[i]) != (int64_t)chunk->length)
+    }
+}
+
+/* An object's chunks are read together, for they must be of one state of it. */
+static bool read_all(const struct request_view *view, uint8_t **at)
+{
+    uint64_t done = 0; /* chunks, by bits */
+
+    _Static_assert(ENGINE_INLINE_CHUNKS_MAX <= 64, "a bit for each chunk");
+    for (size_t i = 0; i < view->chunk_count; i++) {
+        uint32_t index = request_chunk(view, i)->object;
+        const struct lsio_object *object = request_object(view, index);
+        struct driver_range ranges[ENGINE_INLINE_CHUNKS_MAX];
+        size_t count = 0;
+
+        for (size_t j = i; j < view->chunk_count; j++) {
+            const struct lsio_chunk *chunk = request_chunk(view, j);
+            if (chunk->object != index || (done >> j & 1))
+                continue;
+            done |= UINT64_C(1) << j;
+            ranges[count++] = (struct driver_range){(uint64_t)chunk->offset, chunk->length, at[j]};
+        }
+        if (count && object->store->driver->read_inline(object->store, object->key, ranges, count))
             return false;
     }
     return true;
@@ -160,7 +182,8 @@ int read_inline(struct lsio_context *context, const struct lsio_request *request
         return -EAGAIN;
     if (buffered && pthread_mutex_trylock(&context->caller_lock) != 0)
         return -EAGAIN;
-    if (read_all(context, &view, at)) {
+    places_choose(context, &view, at);
+    if (read_all(&view, at)) {
         status = run_chains(context, &view, at, error);
         count(&context->caller_stats, &view);
     }

@@ -33,14 +33,15 @@ struct operation *operation_get(struct worker *worker)
         operation->buffer_bytes = 0;
         operation->allocated = NULL;
         operation->iov = NULL;
-        operation->started_ns = 0;
         operation->cancel_asked = false;
+        operation->delivered = 0;
         operation->read.iov = NULL;
         operation->read.iov_count = 0;
         operation->read.buffer = -1;
         operation->read.kind = DRIVER_READ;
         operation->read.padded = false;
         operation->read.part = false;
+        operation->read.tell_bytes = 0;
         operation->read.text = NULL;
         operation->read.detail = NULL;
     }
@@ -52,9 +53,14 @@ void pool_give(struct worker *worker, void *addr, uint64_t bytes)
     struct pool *pool = &worker->context->pool;
 
     pool_put(pool, addr, bytes);
-    if (atomic_load_explicit(&pool->waiters, memory_order_seq_cst)) {
-        atomic_store(&pool->waiters, 0);
-        context_wake_all(worker->context);
+    starved_wake(worker->context);
+}
+
+void starved_wake(struct lsio_context *context)
+{
+    if (atomic_load_explicit(&context->pool.waiters, memory_order_seq_cst)) {
+        atomic_store(&context->pool.waiters, 0);
+        context_wake_all(context);
     }
 }
 
@@ -95,9 +101,11 @@ void operation_release(struct worker *worker, struct operation *operation)
 
 /* ---------------------------------------------------------------------------------- memory -- */
 
+/* Across a network an answer that begins soon may take long: there, what counts is how many come
+ * together. */
 static bool store_is_quick(const struct plan_profile *profile)
 {
-    return profile->request_latency_ns < QUICK_STORE_NS;
+    return !profile->remote && profile->request_latency_ns < QUICK_STORE_NS;
 }
 
 /* Registration may have left this worker with a smaller arena than others have. */
@@ -165,8 +173,7 @@ static void operation_submit(struct worker *worker, struct operation *operation,
     worker->inflight++;
     worker->unflushed++;
     worker->window_bytes += bytes;
-    if ((++worker->reads_started & 15) == 0)
-        operation->started_ns = worker->env.os->now_ns();
+    operation->started_ns = (++worker->reads_started & 15) == 0 ? worker->env.os->now_ns() : 0;
     if (operation->kind == PLAN_SPLIT) { /* other operations looked before they took memory */
         int status = atomic_load_explicit(&operation->segment->batch->record.cancel_status,
                                           memory_order_relaxed);
@@ -499,6 +506,8 @@ static enum start_result group_start(struct worker *worker, struct slab *slab,
     }
     if (plan->count > 1 && plan->kind != PLAN_PROBE)
         stat_add(&worker->stats.operations_joined, 1);
+    if (plan->count > 1 && plan->kind == PLAN_JOIN)
+        operation_advance_begin(operation, offset);
     operation_submit(worker, operation, offset, bytes);
     return START_OK;
 }

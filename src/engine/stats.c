@@ -60,6 +60,10 @@ static void sum_worker(struct lsio_stats *sum, uint64_t *latency, struct worker_
     SUM(operations_inline);
     SUM(retries);
     SUM(throttles);
+    SUM(requests);
+    SUM(resumes);
+    SUM(reconnects);
+    SUM(hedges);
     SUM(steals);
 #undef SUM
     sum->loop_enters += atomic_load_explicit(&stats->enters, memory_order_relaxed);
@@ -68,6 +72,19 @@ static void sum_worker(struct lsio_stats *sum, uint64_t *latency, struct worker_
         sum->inflight_target = target;
     for (uint32_t i = 0; i < LATENCY_BUCKETS; i++)
         latency[i] += atomic_load_explicit(&stats->latency[i], memory_order_relaxed);
+}
+
+static void sum_usage(struct lsio_stats *sum, const struct lsio_context *context)
+{
+    struct driver_usage usage = {0};
+
+    for (uint32_t i = 0; i < context->driver_count; i++)
+        if (context->drivers[i]->usage)
+            context->drivers[i]->usage(context->driver_states[i], &usage);
+    sum->first_byte_ns = usage.measured.latency_ns;
+    sum->stream_bytes_per_second = usage.measured.stream_bytes_per_second;
+    sum->requests_limit = usage.limit;
+    sum->requests_inflight = usage.used;
 }
 
 int context_stats(struct lsio_context *context, struct lsio_stats *out)
@@ -93,6 +110,7 @@ int context_stats(struct lsio_context *context, struct lsio_stats *out)
     }
     sum_worker(&sum, latency, &context->caller_stats);
     percentiles(latency, sum.latency_ns);
+    sum_usage(&sum, context);
     memcpy(out, &sum, out->struct_bytes < sizeof(sum) ? out->struct_bytes : sizeof(sum));
     return 0;
 }

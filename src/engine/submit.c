@@ -28,9 +28,14 @@ static void segment_finish(struct segment *segment, bool forked)
             object->store->driver->finish_object(object);
     }
     /* only now: with its last user gone a store may be closed */
-    for (size_t i = 0; segment->objects && !forked && i < segment->view.object_count; i++)
-        if (segment->objects[i].counts_store)
-            atomic_fetch_sub_explicit(&segment->objects[i].store->users, 1, memory_order_release);
+    for (size_t i = 0; segment->objects && i < segment->view.object_count; i++) {
+        struct driver_object *object = &segment->objects[i];
+        if (!object->counts_store)
+            continue;
+        profile_drop(object->store, object->plan.profile);
+        if (!forked)
+            atomic_fetch_sub_explicit(&object->store->users, 1, memory_order_release);
+    }
     free(segment->objects);
     for (uint64_t i = 0; allocated && i < segment->view.chunk_count; i++)
         free(atomic_load_explicit(&allocated[i], memory_order_relaxed));
@@ -64,10 +69,11 @@ static uint64_t estimate_number(double sum)
 }
 
 /* Gaps count only across a network, where they decide how long reads are (limits_set). */
-static struct estimate segment_estimate(const struct request_view *view)
+static struct estimate segment_estimate(const struct segment *segment)
 {
+    const struct request_view *view = &segment->view;
     const struct plan_profile *profile =
-        view->object_count ? &request_object(view, 0)->store->profile : NULL;
+        view->object_count ? segment->objects[0].plan.profile : NULL;
     uint64_t gap_max = profile && profile->remote ? profile->gap_bytes : 0;
     uint64_t step = view->chunk_count / 1024 + 1, count = 0;
     double sum = 0, gaps = 0, scale;
@@ -82,7 +88,7 @@ static struct estimate segment_estimate(const struct request_view *view)
     return (struct estimate){estimate_number(sum * scale), estimate_number((sum + gaps) * scale)};
 }
 
-static int object_init(struct segment *segment, size_t index, uint64_t batch_bytes)
+static int object_init(struct segment *segment, size_t index)
 {
     const struct lsio_object *object = request_object(&segment->view, index);
     struct driver_object *state = &segment->objects[index];
@@ -92,15 +98,14 @@ static int object_init(struct segment *segment, size_t index, uint64_t batch_byt
         return -EINVAL;
     atomic_init(&state->plan.size,
                 object->size && !segment->stat_only ? object->size : LSIO_SIZE_UNKNOWN);
-    state->plan.profile = &store->profile;
     state->plan.store = store->ordinal;
     state->key = object->key;
     state->etag = object->etag;
-    state->batch_bytes = batch_bytes;
     state->store = store;
-    state->counts_store = index == 0 || segment->objects[index - 1].store != store;
+    state->counts_store = index == 0 || state[-1].store != store;
     if (state->counts_store)
         atomic_fetch_add_explicit(&store->users, 1, memory_order_relaxed);
+    state->plan.profile = state->counts_store ? profile_take(store) : state[-1].plan.profile;
     return 0;
 }
 
@@ -118,15 +123,19 @@ static uint64_t join_bytes_max(const struct lsio_context *context,
 }
 
 /* Across a network joins stay within what lets the store have all its reads in flight: with shorter
- * ones memory would lie idle, with longer ones connections would. */
+ * ones memory would lie idle, with longer ones connections would. And within what one can get. */
 static uint64_t remote_join_bytes_max(const struct lsio_context *context,
                                       const struct plan_profile *profile)
 {
     uint64_t all = context->pool.bytes_max + context->worker_count * context->arena_bytes;
     uint64_t share = pool_fit(all / profile->inflight_max);
+    uint64_t pool = pool_fit(context->pool.bytes_max);
+    uint64_t bytes = profile->request_bytes_max;
 
-    share = share < POOL_PAGE ? POOL_PAGE : share;
-    return share < profile->request_bytes_max ? share : profile->request_bytes_max;
+    pool -= pool < 2 * POOL_PAGE ? pool : 2 * POOL_PAGE; /* for alignment */
+    bytes = share < bytes ? share : bytes;
+    bytes = pool < bytes ? pool : bytes;
+    return bytes < POOL_PAGE ? POOL_PAGE : bytes;
 }
 
 /* How long reads may be: as the store of the first object likes it. */
@@ -151,6 +160,21 @@ static void limits_set(const struct lsio_context *context, struct segment *segme
                                              remote_join_bytes_max(context, profile));
 }
 
+/* How often each object is read, for drivers that read what is read once in another way. Not where
+ * chunks are many for the objects: a look at each would delay the first read of a long list. */
+static void chunks_count(struct segment *segment)
+{
+    const struct request_view *view = &segment->view;
+
+    if (view->chunk_count / 4 > view->object_count)
+        return;
+    for (uint64_t i = 0; i < view->chunk_count; i++) {
+        const struct lsio_chunk *chunk = request_chunk(view, i);
+        if (chunk->object < view->object_count)
+            segment->objects[chunk->object].chunk_count++;
+    }
+}
+
 static int segment_init(struct segment *segment, struct lsio_batch *batch,
                         const struct lsio_request *request, bool copy)
 {
@@ -167,12 +191,15 @@ static int segment_init(struct segment *segment, struct lsio_batch *batch,
         if (!segment->objects)
             return -ENOMEM;
     }
-    estimate = segment_estimate(&segment->view);
     for (size_t i = 0; i < segment->view.object_count; i++) {
-        error = object_init(segment, i, estimate.bytes);
+        error = object_init(segment, i);
         if (error)
             return error;
     }
+    chunks_count(segment);
+    estimate = segment_estimate(segment);
+    for (size_t i = 0; i < segment->view.object_count; i++)
+        segment->objects[i].batch_bytes = estimate.bytes;
     segment->input = (struct plan_input){
         .chunks = segment->view.chunks,
         .chunk_bytes = segment->view.chunk_bytes,
@@ -284,6 +311,10 @@ void batch_start(struct lsio_batch *batch)
         batch->plan_next = &batch->first;
         batch_work_add(batch, callback_current && callback_current->context == context);
         atomic_fetch_add(&context->work_epoch, 1);
+    }
+    if (context->ending) {
+        LSIO_MARK(submitted_at_the_end);
+        batch_cancel(batch, -ECANCELED);
     }
     pthread_mutex_unlock(&context->lock);
     if (empty)

@@ -41,9 +41,12 @@ void worker_complete(struct driver_env *env, struct driver_read *read)
     struct worker *worker = container_of(env, struct worker, env);
     struct operation *operation = container_of(read, struct operation, read);
 
-    if (store_is_counted(worker->context, read->object->store))
+    if (store_is_counted(worker->context, read->object->store)) {
         atomic_fetch_sub(&read->object->store->inflight, 1);
+        starved_wake(worker->context);
+    }
     operation->active = false;
+    operation_advance_end(worker, operation);
     worker->inflight--;
     worker->completions++;
     if (worker->flush_sequence - operation->flush_sequence <= 1)
@@ -276,20 +279,30 @@ static uint32_t worker_reap(struct worker *worker, uint32_t flushed)
     return reaped;
 }
 
+/* Bringing a stolen operation's buffer home costs more than a short chain: only who has been at
+ * chains for a while is stolen from. */
+static bool may_be_stolen_from(const struct worker *victim, uint64_t now_ns)
+{
+    uint64_t since_ns = atomic_load_explicit(&victim->chains_since_ns, memory_order_relaxed);
+
+    return since_ns && now_ns > since_ns + SLICE_NS && deque_count(&victim->ready) >= 2;
+}
+
 static bool worker_steal(struct worker *worker)
 {
     struct lsio_context *context = worker->context;
+    uint64_t now_ns = worker->env.os->now_ns();
 
-    for (uint32_t i = 1; i < context->worker_count; i++) {
+    for (uint32_t i = 0; i < context->worker_count; i++) {
         struct worker *victim =
-            &context->workers[(worker->index + worker->steal_next + i) % context->worker_count];
+            &context->workers[(worker->steal_next + i) % context->worker_count];
         struct operation *operation;
-        if (victim == worker)
+        if (victim == worker || !may_be_stolen_from(victim, now_ns))
             continue;
         operation = deque_steal(&victim->ready, 2);
         if (!operation)
             continue;
-        worker->steal_next += i;
+        worker->steal_next = victim->index;
         stat_add(&worker->stats.steals, 1);
         operation_finish(worker, operation);
         return true;
@@ -305,15 +318,20 @@ static bool worker_process(struct worker *worker)
     uint64_t begin_ns, spent_ns = 0;
     uint32_t count = 0;
 
-    if (!operation)
+    if (!operation) {
+        atomic_store_explicit(&worker->chains_since_ns, 0, memory_order_relaxed);
         return false;
+    }
     begin_ns = worker->env.os->now_ns();
+    if (!atomic_load_explicit(&worker->chains_since_ns, memory_order_relaxed))
+        atomic_store_explicit(&worker->chains_since_ns, begin_ns, memory_order_relaxed);
     do {
         operation_finish(worker, operation);
         count++;
-        if ((count & 15) == 0 || worker->chain_ns > SLICE_NS / 16) {
+        if (count == 1 || (count & 15) == 0 || worker->chain_ns > SLICE_NS / 16) {
             spent_ns = worker->env.os->now_ns() - begin_ns;
-            if (spent_ns / count * (uint64_t)deque_count(&worker->ready) > SLICE_NS)
+            worker->chain_ns = spent_ns / count;
+            if (worker->chain_ns * (uint64_t)deque_count(&worker->ready) > SLICE_NS)
                 context_wake_one(worker->context); /* somebody may steal */
             if (spent_ns > SLICE_NS && !worker->env.warm)
                 break;
@@ -357,6 +375,10 @@ void worker_publish_stats(struct worker *worker)
                           memory_order_relaxed);
     atomic_store_explicit(&stats->retries, worker->env.retries, memory_order_relaxed);
     atomic_store_explicit(&stats->throttles, worker->env.throttles, memory_order_relaxed);
+    atomic_store_explicit(&stats->requests, worker->env.requests, memory_order_relaxed);
+    atomic_store_explicit(&stats->resumes, worker->env.resumes, memory_order_relaxed);
+    atomic_store_explicit(&stats->reconnects, worker->env.reconnects, memory_order_relaxed);
+    atomic_store_explicit(&stats->hedges, worker->env.hedges, memory_order_relaxed);
     atomic_store_explicit(&stats->enters, worker->env.loop_ops->enters(worker->env.loop),
                           memory_order_relaxed);
     atomic_store_explicit(&stats->inflight_target, worker->env.warm ? 0 : worker->depth,
@@ -413,6 +435,7 @@ int worker_step(struct worker *worker, uint64_t *until_ns)
     if (flushed || worker->woke || deque_count(&worker->ready) > 0)
         reaped = worker_reap(worker, flushed);
     worker->woke = false;
+    ran |= worker_advance(worker);
     ran |= worker_process(worker);
     if (ran && deque_count(&worker->ready) > 0)
         return WORKER_RAN;
@@ -518,6 +541,7 @@ int worker_init(struct worker *worker, struct lsio_context *context, uint32_t in
     worker->env.gates_off = context->config.gates_off;
     worker->env.warm = true;
     worker->env.complete = worker_complete;
+    worker->env.advanced = worker_advanced;
     worker->env.post = env_post;
     worker->env.peer = env_peer;
     worker->env.bounce_get = env_bounce_get;

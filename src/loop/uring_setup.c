@@ -85,7 +85,7 @@ static int explain_setup(const struct loop_config *config, int error, char *why,
         (void)getrlimit(RLIMIT_MEMLOCK, &limit);
         return fail(
             why, bytes, error,
-            "io_uring_setup: ENOMEM: RLIMIT_MEMLOCK is %llu KiB (before Linux 5.12 rings count "
+            "io_uring_setup: ENOMEM: RLIMIT_MEMLOCK is %llu KiB (many kernels count rings "
             "against it), or the machine is out of memory",
             (unsigned long long)limit.rlim_cur / 1024);
     case -EMFILE:

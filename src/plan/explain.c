@@ -243,6 +243,37 @@ static void json_number(struct text *text, const char *key, uint64_t number)
     text_add(text, "        \"%s\": %" PRIu64 ",\n", key, number);
 }
 
+static void json_fields(struct text *text, const char *key, uint32_t tuned)
+{
+    const char *comma = "";
+
+    text_add(text, "        \"%s\": [", key);
+    for (uint32_t i = 0; i < PLAN_TUNED_COUNT; i++) {
+        if (tuned & 1u << i) {
+            text_add(text, "%s\"%s\"", comma, plan_tuned_name(i));
+            comma = ", ";
+        }
+    }
+    text_add(text, "]");
+}
+
+static void json_flag(struct text *text, const char *key, bool flag)
+{
+    text_add(text, "        \"%s\": %s,\n", key, flag ? "true" : "false");
+}
+
+static void json_measured(struct text *text, const struct plan_store *store)
+{
+    text_add(text, ",\n      \"measured\": {\n");
+    json_number(text, "latency_ns", store->measured->latency_ns);
+    json_number(text, "latency_count", store->measured->latency_count);
+    json_number(text, "stream_bytes_per_second", store->measured->stream_bytes_per_second);
+    json_number(text, "stream_count", store->measured->stream_count);
+    json_flag(text, "throttled", store->measured->throttled);
+    json_fields(text, "followed_by", store->profile->followed);
+    text_add(text, "\n      }");
+}
+
 static void json_profile(struct text *text, const struct plan_profile *profile)
 {
     text_add(text, "      \"profile\": {\n        \"name\": ");
@@ -262,20 +293,25 @@ static void json_profile(struct text *text, const struct plan_profile *profile)
     json_number(text, "waste_max", profile->waste_max);
     text_add(text, "        \"direct\": \"%s\",\n",
              direct_names[profile->direct <= PLAN_DIRECT_OFF ? profile->direct : 0]);
-    text_add(text, "        \"physical_order\": %s\n      }",
-             profile->physical_order ? "true" : "false");
+    json_flag(text, "physical_order", profile->physical_order);
+    json_flag(text, "remote", profile->remote);
+    json_flag(text, "autotune", profile->autotune);
+    json_fields(text, "tuned", profile->tuned);
+    text_add(text, "\n      }");
 }
 
 static void json_write(struct text *text, const struct tally *total, const struct tally *tallies,
-                       const char *const *urls, const struct plan_profile *const *profiles,
-                       uint32_t store_count)
+                       const struct plan_store *stores, uint32_t store_count)
 {
     text_add(text, "{\n  \"stores\": [");
     for (uint32_t i = 0; i < store_count; i++) {
         text_add(text, "%s\n    {\n      \"url\": ", i ? "," : "");
-        text_add_string(text, urls[i]);
+        text_add_string(text, stores[i].url);
         text_add(text, ",\n");
-        json_profile(text, profiles[i]);
+        json_profile(text, stores[i].profile);
+        if (stores[i].measured) {
+            json_measured(text, &stores[i]);
+        }
         text_add(text, ",\n");
         json_tally(text, &tallies[i], "      ");
         text_add(text, "\n    }");
@@ -314,21 +350,51 @@ static void plain_tally(struct text *text, const struct tally *tally)
              tally->asked, tally->read, tally->wasted, min_u64(percent, 100));
 }
 
+static void plain_fields(struct text *text, const char *what, uint32_t tuned)
+{
+    if (!tuned) {
+        return;
+    }
+    text_add(text, "              %s", what);
+    for (uint32_t i = 0; i < PLAN_TUNED_COUNT; i++) {
+        if (tuned & 1u << i) {
+            text_add(text, " %s", plan_tuned_name(i));
+        }
+    }
+    text_add(text, "\n");
+}
+
+static void plain_measured(struct text *text, const struct plan_store *store)
+{
+    const struct plan_measured *measured = store->measured;
+
+    text_add(text,
+             "  measured    first byte after %" PRIu64 " ns (median of %" PRIu32
+             " requests), then %" PRIu64 " bytes/s (of %" PRIu32 ")%s\n",
+             measured->latency_ns, measured->latency_count, measured->stream_bytes_per_second,
+             measured->stream_count, measured->throttled ? ", throttled" : "");
+    plain_fields(text, "followed by", store->profile->followed);
+}
+
 static void plain_write(struct text *text, const struct tally *total, const struct tally *tallies,
-                        const char *const *urls, const struct plan_profile *const *profiles,
-                        uint32_t store_count)
+                        const struct plan_store *stores, uint32_t store_count)
 {
     for (uint32_t i = 0; i < store_count; i++) {
-        const struct plan_profile *profile = profiles[i];
+        const struct plan_profile *profile = stores[i].profile;
 
-        text_add(text, "store %" PRIu32 "  %s\n", i, urls[i] ? urls[i] : "");
+        text_add(text, "store %" PRIu32 "  %s\n", i, stores[i].url ? stores[i].url : "");
         text_add(text, "  profile     %s: %s\n", profile->name, profile->reason);
         text_add(text,
                  "              gap %" PRIu64 ", request at most %" PRIu64 ", split at %" PRIu64
-                 ", %" PRIu32 " in flight, waste at most %" PRIu32 " %%, direct %s\n",
+                 ", %" PRIu32 " in flight, waste at most %" PRIu32 " %%, direct %s%s\n",
                  profile->gap_bytes, profile->request_bytes_max, profile->split_bytes,
                  profile->inflight_max, profile->waste_max,
-                 direct_names[profile->direct <= PLAN_DIRECT_OFF ? profile->direct : 0]);
+                 direct_names[profile->direct <= PLAN_DIRECT_OFF ? profile->direct : 0],
+                 profile->remote ? ", remote" : "");
+        plain_fields(text, "tuned", profile->tuned);
+        if (stores[i].measured) {
+            plain_measured(text, &stores[i]);
+        }
         plain_tally(text, &tallies[i]);
     }
     if (store_count != 1 || tallies[store_count].chunks) {
@@ -361,9 +427,8 @@ static int explain_plan(const struct plan_input *input, struct tally *tallies, u
     return status;
 }
 
-int plan_explain(const struct plan_input *input, const char *const *store_urls,
-                 const struct plan_profile *const *store_profiles, uint32_t store_count, int format,
-                 char **out)
+int plan_explain(const struct plan_input *input, const struct plan_store *stores,
+                 uint32_t store_count, int format, char **out)
 {
     struct tally *tallies = calloc((size_t)store_count + 1, sizeof(*tallies));
     struct text text = {0};
@@ -375,8 +440,8 @@ int plan_explain(const struct plan_input *input, const char *const *store_urls,
         return status;
     }
     tally_sum(&total, tallies, store_count + 1);
-    (format == LSIO_EXPLAIN_JSON ? json_write : plain_write)(&text, &total, tallies, store_urls,
-                                                             store_profiles, store_count);
+    (format == LSIO_EXPLAIN_JSON ? json_write : plain_write)(&text, &total, tallies, stores,
+                                                             store_count);
     free(tallies);
     if (text.failed) {
         free(text.data);

@@ -19,8 +19,17 @@
 
 enum plan_direct { PLAN_DIRECT_AUTO = 0, PLAN_DIRECT_ON = 1, PLAN_DIRECT_OFF = 2 };
 
-/* Fields of a profile that follow from its latency, rates and depth until they are given. */
-enum plan_tuned { PLAN_TUNED_GAP = 1, PLAN_TUNED_REQUEST = 2, PLAN_TUNED_SPLIT = 4 };
+/* Fields of a profile that may follow from others, or from what was measured, until they are
+ * given. */
+enum plan_tuned {
+    PLAN_TUNED_GAP = 1 << 0,
+    PLAN_TUNED_REQUEST = 1 << 1,
+    PLAN_TUNED_SPLIT = 1 << 2,
+    PLAN_TUNED_LATENCY = 1 << 3,
+    PLAN_TUNED_STREAM = 1 << 4,
+    PLAN_TUNED_RATE = 1 << 5
+};
+#define PLAN_TUNED_COUNT 6u
 
 /* How a kind of storage likes to be read. Every field can be overridden per store. */
 struct plan_profile {
@@ -40,7 +49,18 @@ struct plan_profile {
     bool physical_order; /* sort by where the bytes lie on the medium (disks that seek) */
     bool discards;       /* the driver can skip bytes: vectored reads may have any gap */
     bool remote;         /* across a network: no read is there at once, and each waits by itself */
+    bool autotune;       /* whether it may follow measurements at all */
     uint32_t tuned;      /* enum plan_tuned: fields that plan_profile_tune() derives from others */
+    uint32_t follows;    /* enum plan_tuned: fields that may change once there are measurements */
+    uint32_t followed;   /* enum plan_tuned: those of them that have */
+};
+
+/* What requests to a store have shown. */
+struct plan_measured {
+    uint64_t latency_ns;              /* from a request to its first byte: the median */
+    uint64_t stream_bytes_per_second; /* from there to the last byte: the median */
+    uint32_t latency_count, stream_count; /* of how many requests */
+    bool throttled;                       /* the store has refused requests for being too many */
 };
 
 /* Fills `profile` with the built-in values for `name`; -EINVAL for an unknown name. */
@@ -50,6 +70,11 @@ int plan_profile_builtin(const char *name, struct plan_profile *profile);
 int plan_profile_set(struct plan_profile *profile, const char *key, const char *value);
 /* Derives the fields in `tuned` again: call it after the last plan_profile_set(). */
 void plan_profile_tune(struct plan_profile *profile);
+/* Has the fields that nobody gave follow what was measured, if that is of enough requests and far
+ * enough from what the profile says: whether anything changed. */
+bool plan_profile_follow(struct plan_profile *profile, const struct plan_measured *measured);
+/* The name of the i-th bit of enum plan_tuned, i < PLAN_TUNED_COUNT: that of its option. */
+const char *plan_tuned_name(uint32_t i);
 /* The longest joined read, up to `most`, that is good for a batch on a remote store which reads
  * about `batch_bytes` bytes, in chunks of `chunk_bytes` on average: a batch of few reads gets
  * shorter ones, so that all that may be in flight together have a like share. */
@@ -159,10 +184,16 @@ enum { PLAN_NEEDS_SIZE = 1 };
 int plan_chunk_range(const struct lsio_chunk *chunk, uint64_t size, uint64_t *offset,
                      uint64_t *length);
 
-/* Appends what the planner would do with the input as text or JSON. `stores`: names and count of
- * the stores by ordinal. Returns 0 or -ENOMEM; *out is malloc'ed. */
-int plan_explain(const struct plan_input *input, const char *const *store_urls,
-                 const struct plan_profile *const *store_profiles, uint32_t store_count, int format,
-                 char **out);
+/* A store, as plan_explain() tells of it. */
+struct plan_store {
+    const char *url;
+    const struct plan_profile *profile;
+    const struct plan_measured *measured; /* NULL: its requests are not measured */
+};
+
+/* Says what the planner would do with the input, as text or JSON. `stores` are in the order of
+ * their ordinals. Returns 0 or -ENOMEM; *out is malloc'ed. */
+int plan_explain(const struct plan_input *input, const struct plan_store *stores,
+                 uint32_t store_count, int format, char **out);
 
 #endif

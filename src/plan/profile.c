@@ -15,6 +15,13 @@
  * what its stream brings until its turn comes, depth / rate x stream rate. Up to that gap joining
  * pays. Of a request ten times as long, a stream is idle for a tenth of the time.
  *
+ * Latency and stream rate are guesses until they are given or measured (plan_profile_follow). A
+ * measurement counts once it is of FOLLOW_COUNT_MIN requests, and moves the profile only if it is
+ * off by more than a quarter: so a profile settles, and does not change from batch to batch with
+ * the noise of medians. A limit to the rate of requests cannot be measured without running into it:
+ * the built-in one is a guess that counts no more once requests are measured, unless the store has
+ * throttled. What the caller has given stays.
+ *
  * Tables are constant; any thread.
  */
 #include "plan/plan.h"
@@ -35,6 +42,11 @@
 #define SHARE_WAITS_LEAST 4u      /* shares shorter than such a part of a wait save no time */
 #define SHARE_SLACK       32u     /* such a part more, for joins that a slab's end cuts short */
 #define SHARE_ROUNDS_MAX  8u      /* with more it matters little how the last one ends */
+#define FOLLOW_COUNT_MIN  16u     /* measurements of fewer requests do not count */
+#define FOLLOW_PART       4u      /* nor do those that are less than such a part off */
+
+#define TUNED_BYTES (PLAN_TUNED_GAP | PLAN_TUNED_REQUEST | PLAN_TUNED_SPLIT)
+#define TUNED_ALL   (TUNED_BYTES | PLAN_TUNED_LATENCY | PLAN_TUNED_STREAM | PLAN_TUNED_RATE)
 
 #define BUILTIN "built-in values"
 
@@ -110,6 +122,8 @@ static const struct plan_profile builtin[] = {
         .waste_max = 50,
         .direct = PLAN_DIRECT_OFF,
         .remote = true,
+        .autotune = true,
+        .follows = TUNED_ALL,
     },
     {
         .name = "cloud",
@@ -123,7 +137,9 @@ static const struct plan_profile builtin[] = {
         .waste_max = 50,
         .direct = PLAN_DIRECT_OFF,
         .remote = true,
-        .tuned = PLAN_TUNED_GAP | PLAN_TUNED_REQUEST | PLAN_TUNED_SPLIT,
+        .autotune = true,
+        .tuned = TUNED_BYTES,
+        .follows = TUNED_ALL,
     },
     {
         .name = "memory",
@@ -143,16 +159,26 @@ static const struct plan_profile builtin[] = {
 
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
 
-int plan_profile_builtin(const char *name, struct plan_profile *profile)
+static const struct plan_profile *builtin_find(const char *name)
 {
     for (size_t i = 0; i < COUNT_OF(builtin); i++) {
         if (strcmp(name, builtin[i].name) == 0) {
-            *profile = builtin[i];
-            plan_profile_tune(profile);
-            return 0;
+            return &builtin[i];
         }
     }
-    return -EINVAL;
+    return NULL;
+}
+
+int plan_profile_builtin(const char *name, struct plan_profile *profile)
+{
+    const struct plan_profile *found = builtin_find(name);
+
+    if (!found) {
+        return -EINVAL;
+    }
+    *profile = *found;
+    plan_profile_tune(profile);
+    return 0;
 }
 
 /* --------------------------------------------------------------- what follows from latency -- */
@@ -189,6 +215,58 @@ void plan_profile_tune(struct plan_profile *profile)
         profile->split_bytes = request;
     }
 }
+
+/* ------------------------------------------------------------- what follows from measuring -- */
+
+static bool is_off(uint64_t measured, uint64_t said)
+{
+    return (measured > said ? measured - said : said - measured) > said / FOLLOW_PART;
+}
+
+/* The profile with all that can be taken from the measurements. */
+static struct plan_profile measured_take(const struct plan_profile *profile,
+                                         const struct plan_measured *measured)
+{
+    const struct plan_profile *guess = builtin_find(profile->name);
+    struct plan_profile next = *profile;
+    uint32_t fields = 0;
+
+    if (measured->latency_count >= FOLLOW_COUNT_MIN) {
+        fields |= profile->follows & (PLAN_TUNED_LATENCY | PLAN_TUNED_RATE);
+    }
+    if (measured->stream_count >= FOLLOW_COUNT_MIN) {
+        fields |= profile->follows & PLAN_TUNED_STREAM;
+    }
+    if (fields & PLAN_TUNED_LATENCY) {
+        next.request_latency_ns = measured->latency_ns;
+    }
+    if (fields & PLAN_TUNED_STREAM) {
+        next.stream_bytes_per_second = measured->stream_bytes_per_second;
+    }
+    if (fields & PLAN_TUNED_RATE) {
+        next.iops_max = measured->throttled && guess ? guess->iops_max : 0;
+    }
+    next.tuned |= profile->follows & TUNED_BYTES;
+    next.followed |= fields | next.tuned;
+    plan_profile_tune(&next);
+    return next;
+}
+
+bool plan_profile_follow(struct plan_profile *profile, const struct plan_measured *measured)
+{
+    struct plan_profile next = measured_take(profile, measured);
+
+    if (!profile->autotune ||
+        !(is_off(next.request_latency_ns, profile->request_latency_ns) ||
+          is_off(next.stream_bytes_per_second, profile->stream_bytes_per_second) ||
+          next.iops_max != profile->iops_max)) {
+        return false;
+    }
+    *profile = next;
+    return true;
+}
+
+/* ----------------------------------------------------------------- shares of a short batch -- */
 
 /* Of a join of `bytes` bytes, what may be missing for want of a chunk that fits. */
 static uint64_t share_slack(uint64_t bytes, uint64_t chunk_bytes)
@@ -239,9 +317,9 @@ static const struct profile_field fields[] = {
     {NAMED(gap_bytes_max), SIZE},
     {NAMED(request_bytes_max), SIZE, .tuned = PLAN_TUNED_REQUEST, .least = 1},
     {NAMED(split_bytes), SIZE, .tuned = PLAN_TUNED_SPLIT},
-    {NAMED(request_latency_ns), NUMBER},
-    {NAMED(stream_bytes_per_second), SIZE, .least = 1},
-    {NAMED(iops_max), NUMBER},
+    {NAMED(request_latency_ns), NUMBER, .tuned = PLAN_TUNED_LATENCY},
+    {NAMED(stream_bytes_per_second), SIZE, .tuned = PLAN_TUNED_STREAM, .least = 1},
+    {NAMED(iops_max), NUMBER, .tuned = PLAN_TUNED_RATE},
     {NAMED(inflight_max), .least = 1, .most = UINT32_MAX},
     {NAMED(align_bytes), .size = true, .aligned = true, .least = 1, .most = ALIGN_BYTES_MAX},
     {NAMED(waste_max), .most = 100},
@@ -294,21 +372,44 @@ static int number_parse(const char *text, bool size, uint64_t *out)
     return 0;
 }
 
+/* The place of a word in a list that NULL ends, or -1. */
+static int word_find(const char *const *words, const char *value)
+{
+    for (int i = 0; words[i]; i++) {
+        if (strcmp(value, words[i]) == 0) {
+            return i;
+        }
+    }
+    return -1;
+}
+
 static int direct_set(struct plan_profile *profile, const char *value)
 {
-    static const char *const names[] = {
+    static const char *const words[] = {
         [PLAN_DIRECT_AUTO] = "auto",
         [PLAN_DIRECT_ON] = "on",
         [PLAN_DIRECT_OFF] = "off",
+        NULL,
     };
+    int found = word_find(words, value);
 
-    for (uint32_t i = 0; i < COUNT_OF(names); i++) {
-        if (strcmp(value, names[i]) == 0) {
-            profile->direct = i;
-            return 1;
-        }
+    if (found < 0) {
+        return -EINVAL;
     }
-    return -EINVAL;
+    profile->direct = (uint32_t)found;
+    return 1;
+}
+
+static int autotune_set(struct plan_profile *profile, const char *value)
+{
+    static const char *const words[] = {"off", "on", "false", "true", NULL};
+    int found = word_find(words, value);
+
+    if (found < 0) {
+        return -EINVAL;
+    }
+    profile->autotune = found % 2 == 1;
+    return 1;
 }
 
 static int field_set(struct plan_profile *profile, const struct profile_field *field,
@@ -328,20 +429,32 @@ static int field_set(struct plan_profile *profile, const struct profile_field *f
         memcpy(place, &narrow, sizeof(narrow));
     }
     profile->tuned &= ~field->tuned;
+    profile->follows &= ~field->tuned;
     return 1;
+}
+
+const char *plan_tuned_name(uint32_t i)
+{
+    for (size_t k = 0; k < COUNT_OF(fields); k++) {
+        if (fields[k].tuned == 1u << i) {
+            return fields[k].key;
+        }
+    }
+    return "";
 }
 
 int plan_profile_set(struct plan_profile *profile, const char *key, const char *value)
 {
-    bool is_direct = strcmp(key, "direct") == 0;
-
     for (size_t i = 0; i < COUNT_OF(fields); i++) {
         if (strcmp(key, fields[i].key) == 0) {
             return value ? field_set(profile, &fields[i], value) : -EINVAL;
         }
     }
-    if (!is_direct) {
-        return 0;
+    if (strcmp(key, "direct") == 0) {
+        return value ? direct_set(profile, value) : -EINVAL;
     }
-    return value ? direct_set(profile, value) : -EINVAL;
+    if (strcmp(key, "autotune") == 0) {
+        return value ? autotune_set(profile, value) : -EINVAL;
+    }
+    return 0;
 }

@@ -2,7 +2,7 @@
 /*
  * A file that changes between a batch's first look and its last read is LSIO_E_CHANGED for all of
  * its chunks that had succeeded, counted once; other files are not touched, and with
- * change_check=off nobody looks.
+ * change_check=off nobody looks. Of a file that is replaced all chunks are of the old one.
  *
  * LSIO_ROWS: L6 L7
  */
@@ -83,9 +83,61 @@ static void with_and_without_the_check(void **state)
         run(*state, i & 1, i & 2);
 }
 
+struct swap {
+    struct api *api;
+    _Atomic int reports, failed;
+};
+
+static void on_chunk_swap(struct lsio_batch *batch, uint64_t index,
+                          const struct lsio_result *result, void *data)
+{
+    struct swap *swap = data;
+    char from[300], to[300];
+
+    (void)batch;
+    (void)index;
+    (void)result;
+    if (atomic_fetch_add(&swap->reports, 1) != 0)
+        return;
+    snprintf(from, sizeof(from), "%s/new", swap->api->dir);
+    snprintf(to, sizeof(to), "%s/victim", swap->api->dir);
+    if (rename(from, to) != 0)
+        atomic_store(&swap->failed, 1);
+}
+
+/* One read at a time, so that all but the first begin after the name leads elsewhere. */
+static void a_replaced_file_stays_what_it_was(void **state)
+{
+    struct api *api = *state;
+    static const struct lsio_option options[] = {{"inflight_max", "1"}, {"gap_bytes", "0"}};
+    struct lsio_config config = api_config(api);
+    struct swap swap = {.api = api};
+    struct lsio_object object;
+    uint8_t dst[5][1000];
+    struct lsio_chunk chunks[5];
+    struct lsio_request request = api_request(&object, 1, chunks, 5, NULL);
+
+    config.workers = 1;
+    api_put(api, "victim", 0, 100000);
+    api_put(api, "new", 1, 100000);
+    api_remake(api, &config, options, COUNT(options));
+    object = api_object(api, "victim");
+    for (uint32_t i = 0; i < 5; i++)
+        chunks[i] = (struct lsio_chunk){
+            .offset = i * 20000, .length = 1000, .dst = dst[i], .dst_bytes = 1000};
+    request.on_chunk = on_chunk_swap;
+    request.data = &swap;
+    assert_int_equal(lsio_read_batch(api->context, &request), 0);
+    assert_int_equal(swap.reports, 5);
+    assert_int_equal(swap.failed, 0);
+    for (uint32_t i = 0; i < 5; i++)
+        api_check(dst[i], 0, i * 20000, 1000);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(with_and_without_the_check)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(with_and_without_the_check),
+                                       cmocka_unit_test(a_replaced_file_stays_what_it_was)};
 
     return api_run_tests("a_changed_file_is_noticed", tests, COUNT(tests), API_LOCAL);
 }

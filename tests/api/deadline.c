@@ -55,7 +55,9 @@ static void what_is_left_times_out(void **state)
         left += results[0][i].status == -ETIMEDOUT;
         assert_true(results[0][i].status == 0 || results[0][i].status == -ETIMEDOUT);
     }
-    assert_true(left > 0 && left < CHUNKS);
+    assert_true(left > 0);
+    assert_true(left < CHUNKS ||
+                api->kind == API_BUCKET); /* a slow server may be too late for all */
     assert_int_equal(lsio_batch_status_count(batches[0], -ETIMEDOUT), left);
     assert_int_equal(lsio_batch_destroy(batches[0]), 0);
     api_seen_check(&seen[0]);

@@ -39,6 +39,8 @@ static void resumed(struct http_case *c, struct server_fault fault)
     assert_string_equal(http_case_header(c, 1, "range"), want);
     assert_int_equal(http_case_header(c, 1, "if-match")[0], '"');
     assert_int_equal(api_stats(c->context).retries, 1);
+    assert_int_equal(api_stats(c->context).resumes, from > FROM);
+    assert_int_equal(api_stats(c->context).requests, 2);
 }
 
 static void closed_in_the_body(void **state)
@@ -64,6 +66,7 @@ static void broken_off_again_and_again(void **state)
     assert_int_equal(http_case_requests(c), 4);
     assert_string_equal(http_case_header(c, 3, "range"), "bytes=151000-200999");
     assert_int_equal(api_stats(c->context).retries, 3);
+    assert_int_equal(api_stats(c->context).resumes, 3);
 }
 
 /* The attempts end: status, count and what is said. */

@@ -175,6 +175,8 @@ static void a_hedge_wins(void **state)
     assert_string_equal(http_case_header(c, 25, "range"), http_case_header(c, 26, "range"));
     server_release(c->server);
     http_case_expect(c, "k", ID, 9, 1000);
+    assert_int_equal(api_stats(c->context).hedges, 1);
+    assert_int_equal(api_stats(c->context).requests, 28);
     assert_int_equal(api_stats(c->context).retries, 0);
 }
 
@@ -190,6 +192,7 @@ static void a_hedge_that_fails_is_no_failure(void **state)
     http_case_plan(c, NULL, 0, &(struct server_fault){.kind = SERVER_STATUS, .status = 500});
     http_case_expect(c, "k", ID, 7, 150000);
     assert_int_equal(http_case_requests(c), 27);
+    assert_int_equal(api_stats(c->context).hedges, 1);
     assert_int_equal(api_stats(c->context).retries, 0);
 }
 
@@ -256,6 +259,8 @@ static void idle_connections_are_closed(void **state)
         for (int k = 0; k < 6; k++)
             http_case_expect(c, "k", ID, k, 1000);
     }
+    assert_int_equal(api_stats(c->context).reconnects, 2 * COUNT(kinds));
+    assert_int_equal(api_stats(c->context).requests, http_case_requests(c));
     assert_int_equal(api_stats(c->context).retries, 0);
 }
 

@@ -32,8 +32,7 @@ static void fuzz_case(const uint8_t *data, size_t size)
 {
     static struct plan_case c;
     struct bytes bytes = {data, size};
-    const char *urls[] = {"/a \"quoted\" path", "memory://\n"};
-    const struct plan_profile *profiles[2];
+    struct plan_store stores[] = {{.url = "/a \"quoted\" path"}, {.url = "memory://\n"}};
     char *text = NULL;
 
     c.draw = draw;
@@ -43,9 +42,9 @@ static void fuzz_case(const uint8_t *data, size_t size)
         fprintf(stderr, "%s\n", c.what);
         abort();
     }
-    profiles[0] = &c.profiles[0];
-    profiles[1] = &c.profiles[1];
-    if (plan_explain(&c.input, urls, profiles, 2, (int)(size & 1), &text) == 0) {
+    stores[0].profile = &c.profiles[0];
+    stores[1].profile = &c.profiles[1];
+    if (plan_explain(&c.input, stores, 2, (int)(size & 1), &text) == 0) {
         free(text);
     }
 }

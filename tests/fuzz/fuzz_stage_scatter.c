@@ -1,31 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /* Geometries and boxes drawn from the input through the scatter stage, into an array of known
  * extent. */
+#include "source.h"
 #include "stage_target.h"
 
 #define ARRAY_BYTES 4096u
 #define RANK_MAX    6u
 
-struct source {
-    const uint8_t *bytes;
-    size_t count;
-};
-
-static uint64_t draw(struct source *source, unsigned width)
-{
-    uint64_t value = 0;
-
-    for (; width && source->count; width--, source->bytes++, source->count--)
-        value = value << 8 | source->bytes[0];
-    return value;
-}
-
 /* Mostly small, sometimes anything. */
 static uint64_t draw_number(struct source *source)
 {
-    uint8_t kind = (uint8_t)draw(source, 1);
+    uint8_t kind = (uint8_t)source_draw(source, 1);
 
-    return kind < 250 ? kind % 12u : draw(source, kind == 255 ? 8 : 2);
+    return kind < 250 ? kind % 12u : source_draw(source, kind == 255 ? 8 : 2);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t count);
@@ -41,9 +28,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t count)
     struct lsio_stage stage;
     uint8_t *array = malloc(ARRAY_BYTES), *in;
 
-    options.rank = (uint32_t)draw(&source, 1) % (RANK_MAX + 1);
+    options.rank = (uint32_t)source_draw(&source, 1) % (RANK_MAX + 1);
     options.typesize = 1 + (uint32_t)draw_number(&source);
-    options.streaming = (uint32_t)draw(&source, 1) % 3;
+    options.streaming = (uint32_t)source_draw(&source, 1) % 3;
     options.array = array;
     options.array_bytes = ARRAY_BYTES;
     options.chunk_shape = shape;
@@ -53,13 +40,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t count)
         shape[i] = draw_number(&source);
         start[i] = draw_number(&source);
         extent[i] = draw_number(&source);
-        strides[i] = draw(&source, 1) % 2 ? -(int64_t)(draw_number(&source) >> 1)
-                                          : (int64_t)(draw_number(&source) >> 1);
+        strides[i] = source_draw(&source, 1) % 2 ? -(int64_t)(draw_number(&source) >> 1)
+                                                 : (int64_t)(draw_number(&source) >> 1);
         chunk_bytes = chunk_bytes > 1 << 20 ? chunk_bytes : chunk_bytes * (shape[i] & 0xffff);
     }
-    box.dst = array + draw(&source, 2) % ARRAY_BYTES;
-    box.start = draw(&source, 1) % 2 ? start : NULL;
-    box.extent = draw(&source, 1) % 2 ? extent : NULL;
+    box.dst = array + source_draw(&source, 2) % ARRAY_BYTES;
+    box.start = source_draw(&source, 1) % 2 ? start : NULL;
+    box.extent = source_draw(&source, 1) % 2 ? extent : NULL;
     if (chunk_bytes <= 1 << 20 && lsio_stage_scatter(&options, &stage) == 0) {
         if (chain_create(NULL, 1, &stage, 1, &chain) == 0) {
             in = calloc(1, (size_t)chunk_bytes + 1);

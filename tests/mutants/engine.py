@@ -210,12 +210,67 @@ MUTANTS = [
         tests=(on_uring("contract.loop"),),
         hangs=True,
     ),
+    # ------------------------------------------------------------------------------ fair shares --
+    Mutant(
+        name="thief-forgets-victim",
+        file="engine/worker.c",
+        old="    for (uint32_t i = 0; i < context->worker_count; i++) {\n"
+            "        struct worker *victim =\n",
+        new="    for (uint32_t i = 1; i < context->worker_count; i++) {\n"
+            "        struct worker *victim =\n",
+        why="a thief never comes again to whom it has stolen from: the others' chains run alone",
+        tests=(Test("sim.turns"),),
+    ),
+    Mutant(
+        name="nobody-woken-for-long-chains",
+        file="engine/worker.c",
+        old="        if (count == 1 || (count & 15) == 0 || worker->chain_ns > SLICE_NS / 16) {\n",
+        new="        if ((count & 15) == 0) {\n",
+        why="a worker with long chains to run says so late, and runs most of them itself",
+        tests=(Test("sim.turns"),),
+    ),
+    Mutant(
+        name="end-waits-for-other-batch",
+        file="engine/finish.c",
+        old="        if (worker->fold.batch && worker->fold.batch != segment->batch)\n",
+        new="        if (worker->fold.batch && !segment->batch)\n",
+        why="a batch whose chains have run is done only when another batch's chain has",
+        tests=(Test("sim.turns"),),
+    ),
+    # ----------------------------------------------------------------- joins, member by member --
+    Mutant(
+        name="early-member-twice",
+        file="engine/finish.c",
+        old="        if (i >= operation->delivered)\n",
+        new="        if (i + 1 >= operation->delivered)\n",
+        why="a member that was delivered while its join was read is delivered once more at its end",
+        tests=(Test("fault.http_joins"),),
+        hangs=True,
+    ),
+    Mutant(
+        name="early-member-before-its-bytes",
+        file="engine/advance.c",
+        old="           need <= read->ready_bytes) {\n",
+        new="           read->ready_bytes) {\n",
+        why="a member is delivered when the first bytes of its join have come",
+        tests=(Test("fault.http_joins"),),
+        hangs=True,
+    ),
+    Mutant(
+        name="early-member-read-again",
+        file="engine/finish.c",
+        old="    uint32_t first = operation->delivered, count = operation->plan->count - first;\n",
+        new="    uint32_t first = 0, count = operation->plan->count;\n",
+        why="when the rest of a join fails, members that have ended are read and delivered again",
+        tests=(Test("fault.http_joins"),),
+        hangs=True,
+    ),
     # --------------------------------------------------------- cancel, deadlines, end of a batch --
     Mutant(
         name="steal-from-canceled-batch",
         file="engine/worker.c",
-        old="        worker->steal_next += i;\n",
-        new="        worker->steal_next += i;\n"
+        old="        worker->steal_next = victim->index;\n",
+        new="        worker->steal_next = victim->index;\n"
             "        if (operation->segment->batch->record.cancel_status) {\n"
             "            operation_release(worker, operation);\n"
             "            return true;\n"

@@ -52,6 +52,22 @@ MUTANTS = [
             "read",
         tests=(Test("fault.http_bodies"),),
     ),
+    Mutant(
+        name="http-checksum-not-compared",
+        file="driver/http/read.c",
+        old="    if (!status && r->checksum.kind)\n        status = body_verify(r);\n",
+        new="",
+        why="a body that was damaged on the way is delivered though verify_checksums is set",
+        tests=(Test("fault.http_checksums"),),
+    ),
+    Mutant(
+        name="http-checksum-of-another-range",
+        file="driver/http/checksum.c",
+        old="first == 0 &&\n           count == http_head_object_size(head);",
+        new="first == 0 &&\n           count <= http_head_object_size(head);",
+        why="with verify_checksums the beginning of an object is refused as damaged",
+        tests=(Test("fault.http_checksums"), Test("unit.http_checksum")),
+    ),
     # ---------------------------------------------------------------------------------- versions --
     Mutant(
         name="http-part-without-validator",
@@ -114,7 +130,7 @@ MUTANTS = [
     # ----------------------------------------------------------------------------------- retries --
     Mutant(
         name="http-retry-storm",
-        file="driver/http/transfer.c",
+        file="driver/http/transfer_end.c",
         old="        !http_host_retry(t->store->host)) {\n",
         new="        t->store->host->retry_tokens > UINT32_MAX / 2) {\n",
         why="a server that fails is asked by every read as often as that may try: a storm",
@@ -122,7 +138,7 @@ MUTANTS = [
     ),
     Mutant(
         name="http-retry-after-ignored",
-        file="driver/http/transfer.c",
+        file="driver/http/transfer_end.c",
         old="    if (wait_ms)\n        pause =",
         new="    if (wait_ms == 1)\n        pause =",
         why="a server that asks for a pause is asked again at once, and throttles for longer",
@@ -130,9 +146,9 @@ MUTANTS = [
     ),
     Mutant(
         name="http-idle-close-is-a-failure",
-        file="driver/http/transfer.c",
+        file="driver/http/transfer_end.c",
         old="        t->attempts--;\n        transfer_go(t);\n",
-        new="        finish(t, status);\n",
+        new="        transfer_finish(t, status);\n",
         why="after a pause the first read fails, for the server has closed the idle connection",
         tests=(Test("unit.http_transfer"),),
     ),
@@ -194,8 +210,8 @@ MUTANTS = [
     Mutant(
         name="http-limit-above-ceiling",
         file="driver/http/host.c",
-        old="host->limit && host->limit < host->ceiling) {\n",
-        new="host->limit) {\n",
+        old="    if (host->limit < host->ceiling && (host->successes >= host->limit ||",
+        new="    if (host->limit && (host->successes >= host->limit ||",
         why="more connections are used than connections_max allows",
         tests=(Test("unit.http_host"),),
     ),

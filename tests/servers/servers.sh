@@ -170,18 +170,22 @@ certificates_make() {
 }
 
 start_nginx() {
-    local run=$servers_dir/run/nginx http https http2
+    local run=$servers_dir/run/nginx http https http2 http2_short
     nginx_install && certificates_make || return 1
-    http=$(free_port) https=$(free_port) http2=$(free_port)
+    http=$(free_port) https=$(free_port) http2=$(free_port) http2_short=$(free_port)
     mkdir -p "$run/root" "$run/temp"
     sed -e "s,@RUN@,$run,g" -e "s,@TLS@,$servers_dir/run/tls,g" -e "s,@HTTP@,127.0.0.1:$http,g" \
         -e "s,@HTTPS@,127.0.0.1:$https,g" -e "s,@HTTP2@,127.0.0.1:$http2,g" \
+        -e "s,@HTTP2_SHORT@,127.0.0.1:$http2_short,g" \
         "$servers_here/nginx.conf.in" >"$run/nginx.conf"
     server_start nginx "$http" "$servers_dir/nginx/usr/sbin/nginx" -p "$run" -c "$run/nginx.conf" \
         -e "$run/error.log" || return 1
     server_env LSIO_SERVERS_NGINX_HTTP "http://127.0.0.1:$http"
     server_env LSIO_SERVERS_NGINX_HTTPS "https://127.0.0.1:$https"
     server_env LSIO_SERVERS_NGINX_HTTP2 "https://127.0.0.1:$http2"
+    server_env LSIO_SERVERS_NGINX_HTTP2_SHORT "https://127.0.0.1:$http2_short"
+    server_env LSIO_SERVERS_NGINX_CONNECTIONS_LOG "$run/connections.log"
+    server_env LSIO_SERVERS_NGINX_PID_FILE "$run/nginx.pid"
     server_env LSIO_SERVERS_NGINX_ROOT "$run/root"
     server_env LSIO_SERVERS_NGINX_LOG "$run/access.log"
 }

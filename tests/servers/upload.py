@@ -18,6 +18,7 @@ a wrong one.
 """
 
 import array
+import base64
 import datetime
 import functools
 import hashlib
@@ -139,6 +140,35 @@ class S3:
         return self.own_client.get_object(Bucket=self.bucket, Key=key)["Body"].read()
 
 
+def crc(polynomial, bits, data):
+    """As S3 sends it: bit-reflected, ones before and after, big-endian, in base64."""
+    ones = (1 << bits) - 1
+    state = ones
+    for byte in data:
+        state ^= byte
+        for _ in range(8):
+            state = state >> 1 ^ (polynomial if state & 1 else 0)
+    return base64.b64encode((state ^ ones).to_bytes(bits // 8, "big")).decode()
+
+
+class Versitygw(S3):
+    """With checksums of all kinds in turn, which it compares with its own."""
+
+    def __init__(self, env):
+        super().__init__(env, "LSIO_SERVERS_VERSITYGW_")
+        self.count = 0
+
+    def put(self, key, data):
+        kinds = [{"ChecksumAlgorithm": "CRC32"}, {"ChecksumAlgorithm": "SHA1"},
+                 {"ChecksumAlgorithm": "SHA256"}]
+        if len(data) < 5000:  # computed here, for boto3 needs another library for these
+            kinds += [{"ChecksumCRC32C": crc(0x82F63B78, 32, data)},
+                      {"ChecksumCRC64NVME": crc(0x9A6C9329AC4BC9B5, 64, data)}]
+        self.count += 1
+        self.own_client.put_object(Bucket=self.bucket, Key=key, Body=data,
+                                   **kinds[self.count // 2 % len(kinds)])
+
+
 class Moto(S3):
     """The first four actions need no signature: a user, what it may do, its keys, a role."""
 
@@ -218,7 +248,7 @@ class FakeGcs:
 
 SERVERS = [
     ("nginx", "LSIO_SERVERS_NGINX_HTTP", Nginx),
-    ("versitygw", "LSIO_SERVERS_VERSITYGW_ENDPOINT", lambda env: S3(env, "LSIO_SERVERS_VERSITYGW_")),
+    ("versitygw", "LSIO_SERVERS_VERSITYGW_ENDPOINT", Versitygw),
     ("moto", "LSIO_SERVERS_MOTO_ENDPOINT", lambda env: Moto(env, "LSIO_SERVERS_MOTO_")),
     ("azurite", "LSIO_SERVERS_AZURITE_ENDPOINT", Azurite),
     ("fake-gcs", "LSIO_SERVERS_FAKE_GCS_ENDPOINT", FakeGcs),

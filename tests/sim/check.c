@@ -17,8 +17,7 @@
 #include "engine/engine.h"
 #include "sim_loop.h"
 
-#define CANCEL_NS_MAX UINT64_C(6000000000) /* from a cancel to the end; a read takes up to 1.5 s */
-#define ERRORS_KEPT   64
+#define ERRORS_KEPT 64
 
 /* ----------------------------------------------------------------------------------- verdict -- */
 
@@ -26,7 +25,7 @@
 struct verdict {
     struct oracle_answer answers[VERSIONS_MAX + 1];
     unsigned count;
-    int also[16]; /* statuses that circumstances allow */
+    int also[16 + FAULTS_MAX]; /* statuses that circumstances allow */
     unsigned also_count;
     bool must_exceed; /* the budget */
 };
@@ -48,8 +47,10 @@ static bool may_end(const struct verdict *verdict, int status)
 }
 
 /* Keeps what is found wrong without the object's validator, which is looked at when the object is
- * opened; what becomes of the open file `in_place` is met by chains before it is noticed. */
-static void etag_refuses(struct oracle_answer *answer, const struct note *note, bool in_place)
+ * opened; what becomes of the open file `in_place` is met by chains before it is noticed. Of a
+ * remote object the server may say that there is nothing in the range, and no more. */
+static void etag_refuses(const struct scenario *s, struct oracle_answer *answer,
+                         const struct note *note, bool in_place)
 {
     struct oracle_answer all = *answer;
 
@@ -60,7 +61,8 @@ static void etag_refuses(struct oracle_answer *answer, const struct note *note, 
     for (unsigned i = 0; i < all.status_count; i++)
         if (all.statuses[i] == -EINVAL || all.statuses[i] == -ENOENT ||
             all.statuses[i] == LSIO_E_UNSUPPORTED || all.statuses[i] == LSIO_E_NO_SPACE ||
-            (in_place && all.statuses[i] < 0))
+            (in_place && all.statuses[i] < 0) ||
+            (s->world->is_remote && (all.statuses[i] == LSIO_E_TRUNCATED || all.length == 0)))
             oracle_allow(answer, all.statuses[i]);
     if (note->chunk.offset > INT64_MAX - 1000)
         oracle_allow(answer, LSIO_E_TRUNCATED); /* such an object cannot be */
@@ -94,11 +96,13 @@ static bool chain_has(unsigned chain, uint8_t kind)
 }
 
 /* What faults and changes of its file may give it; `first`: the oldest version it may see. */
-static void file_allows(const struct note *note, unsigned first, struct verdict *verdict)
+static void file_allows(const struct scenario *s, const struct note *note, unsigned first,
+                        struct verdict *verdict)
 {
     const struct file *file = note->file;
+    bool faults_struck = s->world->faults_are_certain || sim_faults_struck();
 
-    for (unsigned i = 0; sim_faults_struck() && i < file->fault_count; i++)
+    for (unsigned i = 0; faults_struck && i < file->fault_count; i++)
         also(verdict, file->faults[i]);
     if (file->version_count - first < 2)
         return;
@@ -135,8 +139,8 @@ static void budget_allows(const struct scenario *s, const struct note *note, uin
     }
 }
 
-static void batch_allows(const struct batch *batch, const struct note *note, bool real_failure,
-                         struct verdict *verdict)
+static void batch_allows(const struct scenario *s, const struct batch *batch,
+                         const struct note *note, bool real_failure, struct verdict *verdict)
 {
     uint64_t now = note->reports ? note->reported_ns : sim_now_ns();
 
@@ -146,6 +150,15 @@ static void batch_allows(const struct batch *batch, const struct note *note, boo
         also(verdict, -ETIMEDOUT);
     if (alloc_failed())
         also(verdict, -ENOMEM);
+    if (alloc_failed() && s->world->is_remote)
+        also(verdict, -EAGAIN);
+}
+
+/* The oldest version that the batch may see. */
+static unsigned version_first(const struct scenario *s, const struct batch *batch,
+                              const struct file *file)
+{
+    return file ? batch->settled[file - s->files] - 1 : 0;
 }
 
 /* `room` is for the answers' bytes: oracle_room() of each version. */
@@ -154,12 +167,12 @@ static void verdict_make(const struct scenario *s, const struct batch *batch,
                          struct verdict *verdict)
 {
     const struct file *file = note->file;
-    unsigned first = file ? batch->settled[file - s->files] - 1 : 0;
+    unsigned first = version_first(s, batch, file);
     uint64_t length = 0, stated = 0;
 
     verdict->count = verdict->also_count = 0;
     verdict->must_exceed = false;
-    batch_allows(batch, note, real_failure, verdict);
+    batch_allows(s, batch, note, real_failure, verdict);
     if (!file) {
         also(verdict, -EINVAL);
         return;
@@ -173,10 +186,10 @@ static void verdict_make(const struct scenario *s, const struct batch *batch,
         room += oracle_room(version->size);
         if (note->etag == 2 || (note->etag == 1 && version->same > 0) ||
             (note->stated && note->stated != version->size))
-            etag_refuses(answer, note, version->in_place);
+            etag_refuses(s, answer, note, version->in_place);
         length = answer->length > length ? answer->length : length;
     }
-    file_allows(note, first, verdict);
+    file_allows(s, note, first, verdict);
     if (note->chunk.length != LSIO_TO_END && note->chunk.length > length)
         length = note->chunk.length; /* known before the object is */
     if (note->stated)
@@ -186,11 +199,16 @@ static void verdict_make(const struct scenario *s, const struct batch *batch,
 
 /* ------------------------------------------------------------------------------------ chunks -- */
 
+static bool all_are(const uint8_t *bytes, uint64_t count, uint8_t value)
+{
+    return count == 0 || (bytes[0] == value && memcmp(bytes, bytes + 1, count - 1) == 0);
+}
+
 static void chunk_wrong(const struct batch *batch, const struct wave *wave, uint64_t i,
                         const struct verdict *verdict, const char *what)
 {
     const struct note *note = &wave->notes[i];
-    char allowed[200] = "";
+    char allowed[400] = "";
 
     for (unsigned v = 0; verdict && v < verdict->count + verdict->also_count; v++) {
         size_t used = strlen(allowed);
@@ -226,11 +244,14 @@ static const char *data_wrong(const struct note *note)
     return NULL;
 }
 
-/* Compares what was delivered with what the oracle says of each version. */
-static const char *bytes_wrong(struct note *note, const struct verdict *verdict, bool readable)
+/* Compares what was delivered with what the oracle says of each version; the first answer is that
+ * of version `first`. */
+static const char *bytes_wrong(struct note *note, const struct verdict *verdict, unsigned first,
+                               bool readable)
 {
     const struct lsio_result *final = &note->final;
-    bool right_count = false;
+    const uint8_t *data = note->taken ? note->taken : final->data;
+    bool right_count = false, right = false;
 
     if ((final->flags & LSIO_RESULT_ALLOCATED) && !readable)
         return NULL;
@@ -239,17 +260,22 @@ static const char *bytes_wrong(struct note *note, const struct verdict *verdict,
         if (!oracle_allows(answer, 0) || answer->count != final->bytes)
             continue;
         right_count = true;
-        if (!final->data || !answer->count ||
-            memcmp(final->data, answer->bytes, answer->count) == 0)
+        if (!data || !answer->count)
             return NULL;
+        if (memcmp(data, answer->bytes, answer->count) != 0)
+            continue;
+        right = true;
+        note->versions |= 1u << (first + i);
     }
+    if (right)
+        return NULL;
     return right_count ? "wrong bytes" : "wrong number of bytes";
 }
 
 /* With no chain nothing may be written behind the bytes. */
 static const char *rest_wrong(const struct note *note)
 {
-    const uint8_t *rest = note->chunk.dst;
+    const uint8_t *rest = note->taken ? note->taken : note->chunk.dst;
 
     for (uint64_t i = note->final.bytes; rest && !note->chain && i < note->chunk.dst_bytes; i++)
         if (rest[i] != CANARY)
@@ -289,11 +315,29 @@ static void check_chunk(struct scenario *s, struct batch *batch, struct wave *wa
     if (!wrong && final->status == 0 && !missing)
         wrong = data_wrong(note);
     if (!wrong && final->status == 0 && !missing && !revoked)
-        wrong = bytes_wrong(note, &verdict, readable);
+        wrong = bytes_wrong(note, &verdict, version_first(s, batch, note->file), readable);
     if (!wrong && final->status == 0 && !missing)
         wrong = rest_wrong(note);
+    if (!wrong && note->taken && !all_are(note->chunk.dst, note->chunk.dst_bytes, AFTER))
+        wrong = "dst was written after on_chunk";
     if (wrong)
         chunk_wrong(batch, wave, i, &verdict, wrong);
+}
+
+/* All of an object's bytes are of one version, whatever happened meanwhile. */
+static void check_mixture(const struct batch *batch, const struct wave *wave)
+{
+    for (size_t object = 0; object < wave->object_count; object++) {
+        uint32_t versions = UINT32_MAX;
+        for (uint64_t i = 0; i < wave->count; i++) {
+            const struct note *note = &wave->notes[i];
+            if (note->chunk.object != object || !note->versions)
+                continue;
+            versions &= note->versions;
+            if (!versions)
+                chunk_wrong(batch, wave, i, NULL, "is of another version than those before it");
+        }
+    }
 }
 
 /* ------------------------------------------------------------------------------------ errors -- */
@@ -430,8 +474,8 @@ void check_batch(struct scenario *s, struct batch *batch, struct lsio_batch *han
     batch->checked = true;
     take_finals(batch);
     sum_batch(batch, &sum);
-    if (handle && batch->canceled &&
-        batch->last_ns > batch->canceled_ns + CANCEL_NS_MAX)
+    if (handle && batch->canceled && !batch->late &&
+        batch->last_ns > batch->canceled_ns + s->world->cancel_ns_max)
         scenario_fail("batch %u ended %llu ms after it was canceled", batch->number,
                       (unsigned long long)(batch->last_ns - batch->canceled_ns) / 1000000);
     room = alloc_zeroed(room_bytes(s), 1);
@@ -439,6 +483,8 @@ void check_batch(struct scenario *s, struct batch *batch, struct lsio_batch *han
         for (uint64_t i = 0; i < batch->waves[w].count; i++)
             check_chunk(s, batch, &batch->waves[w], i, sum.real_failure,
                         handle || (batch->blocking && batch->waves[w].results), room);
+    for (unsigned w = 0; s->world->is_remote && w < batch->wave_count; w++)
+        check_mixture(batch, &batch->waves[w]);
     free(room);
     destinations_fill(batch);
     if (!handle)
@@ -556,11 +602,8 @@ void check_quiet(struct scenario *s)
         if (s->stores[i].handle && atomic_load(&s->stores[i].handle->inflight))
             scenario_fail("store %u counts reads in flight when all is done", i);
     check_stats(s);
-}
-
-static bool all_are(const uint8_t *bytes, uint64_t count, uint8_t value)
-{
-    return count == 0 || (bytes[0] == value && memcmp(bytes, bytes + 1, count - 1) == 0);
+    if (s->world->quiet)
+        s->world->quiet(s);
 }
 
 static void check_destinations(struct scenario *s)

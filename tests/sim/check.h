@@ -10,6 +10,7 @@
  *   -ECANCELED            its batch was canceled before, or is fail-fast and a chunk failed
  *   -ETIMEDOUT            its batch's deadline has passed
  *   -ENOMEM               an allocation was made to fail
+ *   -EAGAIN               likewise, and the driver could not start its helper thread
  *   LSIO_E_BUDGET         it cannot fit the budget (and then it must), or its chain asks for more
  *                         room than scratch memory has
  *   LSIO_E_CHANGED        its file changed, or is not the one that was stated

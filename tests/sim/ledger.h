@@ -14,6 +14,7 @@
 #define LSIO_TESTS_SIM_LEDGER_H
 
 #include <malloc.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -29,6 +30,12 @@ void *__wrap_calloc(size_t count, size_t bytes);
 void *__wrap_realloc(void *old, size_t bytes);
 void *__wrap_aligned_alloc(size_t align, size_t bytes);
 char *__wrap_strdup(const char *text);
+char *__wrap_strndup(const char *text, size_t most);
+int __real_vasprintf(char **out, const char *format, va_list arguments);
+int __wrap_vasprintf(char **out, const char *format, va_list arguments);
+int __wrap_asprintf(char **out, const char *format, ...);
+int __wrap___vasprintf_chk(char **out, int checks, const char *format, va_list arguments);
+int __wrap___asprintf_chk(char **out, int checks, const char *format, ...);
 void __wrap_free(void *memory);
 
 static struct {
@@ -122,6 +129,57 @@ char *__wrap_strdup(const char *text)
     char *copy = __wrap_malloc(bytes);
 
     return copy ? memcpy(copy, text, bytes) : NULL;
+}
+
+char *__wrap_strndup(const char *text, size_t most)
+{
+    size_t bytes = strnlen(text, most);
+    char *copy = __wrap_malloc(bytes + 1);
+
+    if (copy) {
+        memcpy(copy, text, bytes);
+        copy[bytes] = '\0';
+    }
+    return copy;
+}
+
+int __wrap_vasprintf(char **out, const char *format, va_list arguments)
+{
+    int length = fails() ? -1 : __real_vasprintf(out, format, arguments);
+
+    if (length >= 0)
+        counted(*out);
+    return length;
+}
+
+int __wrap_asprintf(char **out, const char *format, ...)
+{
+    va_list arguments;
+    int length;
+
+    va_start(arguments, format);
+    length = __wrap_vasprintf(out, format, arguments);
+    va_end(arguments);
+    return length;
+}
+
+/* What fortified programs call in their place (Linux Standard Base, "libc: __vasprintf_chk"). */
+int __wrap___vasprintf_chk(char **out, int checks, const char *format, va_list arguments)
+{
+    (void)checks;
+    return __wrap_vasprintf(out, format, arguments);
+}
+
+int __wrap___asprintf_chk(char **out, int checks, const char *format, ...)
+{
+    va_list arguments;
+    int length;
+
+    (void)checks;
+    va_start(arguments, format);
+    length = __wrap_vasprintf(out, format, arguments);
+    va_end(arguments);
+    return length;
 }
 
 void __wrap_free(void *memory)

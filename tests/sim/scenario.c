@@ -24,9 +24,12 @@
 #define DST_BYTES (UINT64_C(3) << 20)
 #define MIB       (UINT64_C(1) << 20)
 #define NFS_MAGIC 0x6969
+#define REPLAY    "tests/run.sh --sim 1 --seed"
 #define WORKERS_MAX 6
+#define FIBERS_MAX  (THREADS_MAX + WORKERS_MAX + 1) /* and one for the HTTP driver's helper */
 
 struct scenario *scenario_now;
+uint64_t scenario_seen;
 
 /* ------------------------------------------------------------------------------------ chance -- */
 
@@ -76,7 +79,7 @@ void scenario_fail(const char *format, ...)
     world_describe(s);
     for (unsigned i = 0; i < s->batch_count; i++)
         batch_describe(s->batches[i]);
-    fprintf(stderr, "again: tests/run.sh --sim 1 --seed %llu\n", (unsigned long long)s->seed);
+    fprintf(stderr, "again: " REPLAY " %llu\n", (unsigned long long)s->seed);
     fflush(stderr);
     _exit(1);
 }
@@ -101,7 +104,9 @@ static void before_operation(const struct loop_op *op, void *data)
     struct scenario *s = data;
 
     (void)op;
-    if (dice_chance(&s->dice, s->change_permille))
+    if (s->world->look)
+        s->world->look(s);
+    if (s->change_permille && dice_chance(&s->dice, s->change_permille))
         world_change(s, &s->dice);
 }
 
@@ -156,14 +161,14 @@ static void world_begin(struct scenario *s)
     config.fs_magic = s->remote ? NFS_MAGIC : 0;
     sim_begin(&config);
     machine_begin(s);
-    world_make_files(s);
+    s->world->make_files(s);
     s->slow_permille = dice_chance(dice, 300) ? dice_below(dice, 1000) : 0;
-    if (dice_chance(dice, 300))
-        world_make_faults(s);
-    if (dice_chance(dice, 350)) {
+    if (s->world->make_faults && dice_chance(dice, 300))
+        s->world->make_faults(s);
+    if (dice_chance(dice, 350))
         s->change_permille = 30 + dice_below(dice, 200);
+    if (s->change_permille || s->world->look)
         sim_on_operation(before_operation, s);
-    }
     sim_advance(sim_now_ns() + 1000000); /* files are older than whatever happens now */
 }
 
@@ -196,6 +201,8 @@ static void context_begin(struct scenario *s)
         s->arena_most = bytes > s->arena_most ? bytes : s->arena_most;
     }
     s->pool_bytes = s->context->pool.bytes_max;
+    if (s->world->connect)
+        s->world->connect(s);
 }
 
 /* -------------------------------------------------------------------------------------- play -- */
@@ -267,14 +274,16 @@ static void settle(struct scenario *s)
 
 static uint64_t run(struct scenario *s)
 {
-    struct sim_threads_config threads = {.seed = s->seed, .replay = "tests/run.sh --sim 1 --seed"};
+    char replay[64];
+    struct sim_threads_config threads = {.seed = s->seed, .replay = replay};
     bool registered;
     uint64_t trace;
 
+    snprintf(replay, sizeof(replay), REPLAY " %llu", (unsigned long long)s->seed);
     world_begin(s);
     sim_threads_begin(&threads);
     context_begin(s);
-    world_open_stores(s);
+    s->world->open_stores(s);
     world_make_chains(s);
     world_ask_etags(s);
     registered = dice_chance(&s->dice, 200) &&
@@ -295,6 +304,8 @@ static uint64_t run(struct scenario *s)
     if (lsio_context_destroy(s->context))
         scenario_fail("the context cannot be destroyed");
     check_end(s);
+    if (s->world->finish)
+        s->world->finish(s);
     trace = sim_threads_trace();
     if (sim_threads_end())
         scenario_fail("threads are left");
@@ -313,7 +324,7 @@ static uint8_t *keep_ready(void)
     static uint8_t *dst;
     struct sim_config config = {.seed = 0};
     struct sim_threads_config order = {.seed = 0};
-    pthread_t threads[THREADS_MAX + WORKERS_MAX];
+    pthread_t threads[FIBERS_MAX];
 
     if (dst)
         return dst;
@@ -321,16 +332,16 @@ static uint8_t *keep_ready(void)
     memset(dst, CANARY, DST_BYTES);
     sim_begin(&config);
     sim_threads_begin(&order);
-    for (unsigned i = 0; i < THREADS_MAX + WORKERS_MAX; i++)
+    for (unsigned i = 0; i < FIBERS_MAX; i++)
         pthread_create(&threads[i], NULL, idle, NULL);
-    for (unsigned i = 0; i < THREADS_MAX + WORKERS_MAX; i++)
+    for (unsigned i = 0; i < FIBERS_MAX; i++)
         pthread_join(threads[i], NULL);
     sim_threads_end();
     sim_end();
     return dst;
 }
 
-uint64_t scenario_run(uint64_t seed, bool verbose)
+uint64_t scenario_run(const struct scenario_world *world, uint64_t seed, bool verbose)
 {
     uint8_t *dst = keep_ready();
     struct scenario *s;
@@ -338,6 +349,7 @@ uint64_t scenario_run(uint64_t seed, bool verbose)
 
     alloc_begin();
     s = alloc_zeroed(1, sizeof(*s));
+    s->world = world;
     s->seed = s->dice.state = seed;
     s->verbose = verbose;
     s->dst = dst;
@@ -349,6 +361,8 @@ uint64_t scenario_run(uint64_t seed, bool verbose)
     for (unsigned i = 0; i < s->batch_count; i++)
         batch_drop(s->batches[i]);
     s->batch_count = 0;
+    if (world->free)
+        world->free(s);
     world_free(s);
     s->file_count = 0;
     if (alloc_live() != 1)

@@ -5,7 +5,9 @@
  * drawn from the seed; scenario_run() plays it once and checks it (check.h).
  *
  *   scenario.c         the whole: draws the settings, plays, ends
- *   scenario_world.c   files, their versions, faults, stores, chains
+ *   scenario_world.c   what all worlds have: files and their versions, stores, chains
+ *   scenario_local.c   the world of local files and of objects in memory
+ *   scenario_http.c    the world of objects on an HTTP server
  *   scenario_batch.c   makes a batch: objects, chunks, destinations
  *   scenario_act.c     what stages and callbacks do, and the application's threads
  *
@@ -23,8 +25,10 @@
 #include "oracle.h"
 
 #define FILES_MAX    14
+#define NAME_BYTES   16 /* of a file */
+#define HUGE_BYTES   (1500u * 1024) /* a file of up to so many goes beyond the budget's pool */
 #define VERSIONS_MAX 6
-#define FAULTS_MAX   3 /* kinds per file */
+#define FAULTS_MAX   12 /* kinds per file */
 #define STORES_MAX   5
 #define BATCHES_MAX  48
 #define WAVES_MAX    4
@@ -55,10 +59,11 @@ struct version {
     unsigned same; /* as which version it is: itself, but for a change that came to nothing */
 };
 
-/* An object, in all versions it ever had. Local ones are seen through every local store. */
+/* An object, in all versions it ever had. All but those of the memory store are seen through every
+ * store that is not it. */
 struct file {
     char key[32];
-    char path[48]; /* in the simulated file system; "": it lies in the memory store */
+    char path[48]; /* in the simulated file system or on the server; "": in the memory store */
     bool directory, bad_key;
     bool may_change;
     struct version versions[VERSIONS_MAX];
@@ -66,6 +71,7 @@ struct file {
     unsigned settled;       /* those before this one may not be seen by a batch begun now */
     bool changing;
     uint64_t changed_ns;
+    uint64_t change_gap_ns; /* two changes within that time could not be told apart */
     int faults[FAULTS_MAX]; /* statuses that injected faults can give it */
     unsigned fault_count;
     char etag[128]; /* of version 0; "": not known */
@@ -75,7 +81,7 @@ struct store {
     struct lsio_store *handle;
     bool memory;
     bool closing; /* nothing begins to use it any more */
-    char words[160]; /* its options, for the report */
+    char words[480]; /* its options, for the report */
 };
 
 /* ----------------------------------------------------------------------------------- batches -- */
@@ -115,10 +121,12 @@ struct note {
     int etag;                /* 0 none, 1 that of version 0, 2 wrong */
     unsigned chain;
     int code;                /* of STAGE_FAIL */
+    uint32_t versions;       /* a bit for each that its bytes may be of; 0: any */
     struct lsio_chunk chunk; /* as asked */
     uint32_t stage_runs;     /* of its first stage */
     uint32_t reports;
     struct lsio_result seen; /* by on_chunk */
+    uint8_t *taken;          /* what dst held then, if dst was used for something else at once */
     struct lsio_result final;
     uint64_t reported_ns;
 };
@@ -142,11 +150,13 @@ struct batch {
     struct lsio_batch *handle; /* NULL: never started, or read_batch */
     bool blocking;             /* by lsio_read_batch */
     bool started;
+    bool late; /* begun while the context was being destroyed: it may or may not be canceled */
     bool submitting;
     bool gone;      /* somebody destroys it: the handle is theirs */
     unsigned users; /* calls that use the handle now */
     bool on_chunk, on_done;
     bool fail_fast;
+    bool takes_early; /* on_chunk uses dst for something else */
     bool canceled; /* asked for, by whatever */
     uint64_t canceled_ns;
     uint64_t last_ns; /* the last callback */
@@ -165,7 +175,31 @@ struct batch {
 
 /* ---------------------------------------------------------------------------------- scenario -- */
 
+struct scenario;
+
+/* What differs between worlds. Members may be NULL, but for the first ones. */
+struct scenario_world {
+    void (*make_files)(struct scenario *s);
+    void (*make_faults)(struct scenario *s);
+    void (*open_stores)(struct scenario *s);
+    /* Gives a file a further version, and lets the library see it. */
+    void (*change)(struct scenario *s, struct file *file, struct dice *dice);
+    bool faults_are_certain; /* a file's faults are those that struck, and not those that may */
+    bool is_remote; /* all of an object's bytes in a batch are of one version */
+    uint64_t cancel_ns_max; /* from a cancel to the end */
+    void (*connect)(struct scenario *s); /* the context is there, and no store yet */
+    void (*look)(struct scenario *s);    /* before each operation of a loop */
+    void (*quiet)(struct scenario *s);   /* all batches have ended, and nothing moves */
+    void (*finish)(struct scenario *s);  /* the context is gone */
+    void (*free)(struct scenario *s);    /* the simulation, too */
+    void (*describe)(const struct scenario *s);
+};
+
+extern const struct scenario_world world_local, world_http;
+uint64_t world_http_all(void); /* all bits of scenario_seen that world_http may set */
+
 struct scenario {
+    const struct scenario_world *world;
     uint64_t seed;
     bool verbose;
     struct dice dice;
@@ -194,9 +228,12 @@ struct scenario {
 };
 
 /* Plays one seed. Anything wrong ends the process by scenario_fail(). The hash of all decisions. */
-uint64_t scenario_run(uint64_t seed, bool verbose);
+uint64_t scenario_run(const struct scenario_world *world, uint64_t seed, bool verbose);
 /* The scenario that runs, for what has no other way to it. */
 extern struct scenario *scenario_now;
+/* Bits of what has happened in this process, so that a program can tell whether all that should
+ * has; their meaning is the world's. */
+extern uint64_t scenario_seen;
 
 /* Prints what, the scenario in words, and how to run it again; exits with status 1. */
 void scenario_fail(const char *format, ...) __attribute__((noreturn, format(printf, 1, 2)));
@@ -204,9 +241,21 @@ void scenario_fail(const char *format, ...) __attribute__((noreturn, format(prin
 void scenario_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* scenario_world.c */
-void world_make_files(struct scenario *s);
-void world_make_faults(struct scenario *s);
-void world_open_stores(struct scenario *s);
+/* A size as worlds have them. */
+uint64_t world_draw_size(const struct scenario *s, struct dice *dice);
+struct version *world_version_last(struct file *file);
+/* A further version with content of its own, not yet to be seen by anybody. */
+struct version *world_version_add(struct scenario *s, struct file *file, uint64_t size);
+/* A further file with one version, and a name that is its key. */
+struct file *world_add_file(struct scenario *s, char name[NAME_BYTES]);
+/* Notes that a fault can give the file that status. */
+void world_note_fault(struct file *file, int status);
+/* Draws the options that every kind of store has. */
+void world_draw_options(struct scenario *s, struct store *store, struct lsio_option *options,
+                        size_t *count);
+/* Adds one; `value` must live until the store is open. */
+void world_add_option(struct store *store, struct lsio_option *options, size_t *count,
+                      const char *key, const char *value);
 void world_make_chains(struct scenario *s);
 void world_ask_etags(struct scenario *s);
 /* Perhaps changes a file. */

@@ -71,7 +71,8 @@ static void begin(struct scenario *s, struct batch *batch)
     if (batch->deadline_ns != UINT64_MAX)
         batch->deadline_ns += sim_now_ns();
     batch->started = true;
-    if (s->ending)
+    batch->late = s->ending;
+    if (batch->late)
         act_mark_canceled(batch);
 }
 
@@ -541,6 +542,16 @@ int act_stage(struct lsio_call *call)
     }
 }
 
+/* The chunk is done, so its destination is the application's again. */
+static void take_early(struct note *note)
+{
+    const struct lsio_chunk *chunk = &note->chunk;
+
+    note->taken = alloc_zeroed(chunk->dst_bytes + 1, 1);
+    memcpy(note->taken, chunk->dst, chunk->dst_bytes);
+    memset(chunk->dst, AFTER, chunk->dst_bytes);
+}
+
 void act_on_chunk(struct lsio_batch *handle, uint64_t index, const struct lsio_result *result,
                   void *data)
 {
@@ -556,6 +567,8 @@ void act_on_chunk(struct lsio_batch *handle, uint64_t index, const struct lsio_r
                       (unsigned long long)index);
     note->seen = *result;
     note->reported_ns = batch->last_ns = sim_now_ns();
+    if (batch->takes_early && note->chunk.dst)
+        take_early(note);
     act_in(scenario_now, batch, handle, IN_CHUNK);
 }
 

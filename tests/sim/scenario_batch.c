@@ -353,6 +353,8 @@ void wave_drop(struct wave *wave)
     free(wave->objects);
     free(wave->chunks);
     free(wave->results);
+    for (uint64_t i = 0; i < wave->count; i++)
+        free(wave->notes[i].taken);
     free(wave->notes);
     *wave = (struct wave){0};
 }
@@ -407,6 +409,7 @@ struct batch *batch_new(struct scenario *s, bool blocking)
     batch->on_chunk = dice_chance(dice, blocking ? 300 : 700);
     batch->on_done = dice_chance(dice, blocking ? 200 : 600);
     batch->fail_fast = dice_chance(dice, 100);
+    batch->takes_early = dice_chance(dice, 250);
     batch->deadline_ns = UINT64_MAX; /* until it begins, how long it has */
     if (dice_chance(dice, s->slow_device ? 400 : 150))
         batch->deadline_ns = (uint64_t)dice_size(dice, 30) * 1000000;

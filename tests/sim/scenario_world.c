@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Design: files are made before anything runs, in /data for all local stores and in the one memory
- * store. Each keeps every version it had, for a batch may be answered from any version that was to
- * be seen between its begin and its end. A file changes at most once per instant of virtual time:
- * two changes at one instant have the same mtime, and no reader could tell them apart.
+ * Design: files are made before anything runs. Each keeps every version it had, for a batch may be
+ * answered from any version that was to be seen between its begin and its end. A file changes at
+ * most once per instant of virtual time, or less often: two changes at one instant have the same
+ * mtime, and no reader could tell them apart.
  */
 #include <assert.h>
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,11 +14,10 @@
 #include "scenario.h"
 #include "sim_loop.h"
 
-#define KIB 1024u
-#define HUGE_BYTES (1500 * KIB)
+#define KIB        1024u
 #define NEAR_SIZES 6
 
-static struct version *version_last(struct file *file)
+struct version *world_version_last(struct file *file)
 {
     return &file->versions[file->version_count - 1];
 }
@@ -40,7 +38,7 @@ static void fill(uint8_t *bytes, uint64_t size, uint64_t id)
     }
 }
 
-static uint64_t draw_size(const struct scenario *s, struct dice *dice)
+uint64_t world_draw_size(const struct scenario *s, struct dice *dice)
 {
     static const uint32_t near[NEAR_SIZES] = {0, 512, 4096, 8192, 65536, 131072};
 
@@ -60,7 +58,7 @@ static uint64_t draw_size(const struct scenario *s, struct dice *dice)
 }
 
 /* A further version with content of its own, not yet to be seen by anybody. */
-static struct version *version_add(struct scenario *s, struct file *file, uint64_t size)
+struct version *world_version_add(struct scenario *s, struct file *file, uint64_t size)
 {
     struct version *version = &file->versions[file->version_count];
     uint64_t id = (uint64_t)(file - s->files) * VERSIONS_MAX + file->version_count + 1;
@@ -71,150 +69,31 @@ static struct version *version_add(struct scenario *s, struct file *file, uint64
     return version;
 }
 
-void world_make_files(struct scenario *s)
+struct file *world_add_file(struct scenario *s, char name[NAME_BYTES])
 {
-    unsigned local = dice_below(&s->dice, 9), memory = dice_below(&s->dice, 4);
+    unsigned index = s->file_count++;
+    struct file *file = &s->files[index];
+    bool huge = index == 0 && dice_chance(&s->dice, 80);
 
-    for (unsigned i = 0; i < local + memory; i++) {
-        struct file *file = &s->files[s->file_count++];
-        bool huge = i == 0 && dice_chance(&s->dice, 80); /* beyond the budget's pool */
-        struct version *version = version_add(
-            s, file, huge ? dice_below(&s->dice, HUGE_BYTES) : draw_size(s, &s->dice));
-        bool in_memory = i >= local;
-        char name[16];
-        file->version_count = file->settled = 1;
-        file->may_change = !huge && dice_chance(&s->dice, s->large_files ? 50 : 400);
-        snprintf(name, sizeof(name), "%sfile%02u", dice_chance(&s->dice, 200) ? "sub/" : "",
-                 i % 100);
-        strcpy(file->key, name);
-        if (!in_memory)
-            snprintf(file->path, sizeof(file->path), "/data/%s", name);
-        version->absent = dice_chance(&s->dice, 120);
-        file->directory = !in_memory && !version->absent && dice_chance(&s->dice, 60);
-        file->bad_key = dice_chance(&s->dice, 40);
-        if (file->directory || file->bad_key)
-            file->may_change = false;
-        if (file->bad_key)
-            snprintf(file->key, sizeof(file->key), "%s", i % 2 ? "../data/up" : "/absolute");
-        else if (file->directory)
-            sim_make_dir(file->path);
-        else if (!version->absent && !in_memory)
-            sim_put(file->path, version->bytes, version->size);
-    }
-    sim_make_dir("/data/sub");
-}
-
-/* ------------------------------------------------------------------------------------ faults -- */
-
-void world_make_faults(struct scenario *s)
-{
-    static const unsigned kinds[] = {LOOP_READ,   LOOP_READV,  LOOP_READ_FILE, LOOP_OPEN,
-                                     SIM_OS_OPEN, SIM_OS_STAT, SIM_OS_READ,    LOOP_READ};
-    static const int errors[] = {-EIO, -EIO, -ENOMEM, -ESTALE, -EACCES, -EMFILE};
-    unsigned count = 1 + dice_below(&s->dice, 4);
-
-    /* what loops and drivers must get over by themselves */
-    if (dice_chance(&s->dice, 200))
-        sim_add_fault((struct sim_fault){.kind = SIM_ATTACH_BUFFER,
-                                         .count = dice_below(&s->dice, 5),
-                                         .result = -ENOMEM});
-    if (dice_chance(&s->dice, 200))
-        sim_add_fault((struct sim_fault){.kind = SIM_ATTACH_FILE,
-                                         .permille = 300,
-                                         .result = -ENFILE});
-    if (dice_chance(&s->dice, 500))
-        sim_add_fault((struct sim_fault){.kind = LOOP_READ,
-                                         .count = 30,
-                                         .permille = 200,
-                                         .result = dice_chance(&s->dice, 500) ? -EINTR : -EAGAIN});
-    for (unsigned i = 0; i < count && s->file_count; i++) {
-        struct file *file = &s->files[dice_below(&s->dice, s->file_count)];
-        struct sim_fault fault = {.kind = kinds[dice_below(&s->dice, 8)],
-                                  .path = file->path,
-                                  .skip = dice_below(&s->dice, 4),
-                                  .count = dice_below(&s->dice, 4),
-                                  .permille = dice_chance(&s->dice, 500) ? 0 : 300};
-        bool opens = fault.kind == LOOP_OPEN || fault.kind == SIM_OS_OPEN;
-        fault.result = errors[dice_below(&s->dice, opens ? 6 : 4)];
-        if (!file->path[0] || file->fault_count == FAULTS_MAX)
-            continue;
-        /* who cannot look at a file cannot know that it changed */
-        file->may_change = file->may_change && fault.kind != SIM_OS_STAT;
-        file->faults[file->fault_count++] = fault.result;
-        sim_add_fault(fault);
-    }
+    (void)world_version_add(s, file,
+                            huge ? dice_below(&s->dice, HUGE_BYTES) : world_draw_size(s, &s->dice));
+    file->version_count = file->settled = 1;
+    file->may_change = !huge && dice_chance(&s->dice, s->large_files ? 50 : 400);
+    snprintf(name, NAME_BYTES, "%sfile%02u", dice_chance(&s->dice, 200) ? "sub/" : "",
+             index % 100);
+    strcpy(file->key, name);
+    return file;
 }
 
 /* ----------------------------------------------------------------------------------- changes -- */
 
-static void change_memory(struct scenario *s, struct file *file, bool remove, uint64_t size)
+void world_note_fault(struct file *file, int status)
 {
-    struct lsio_store *store = NULL;
-    struct version *version;
-    int status;
-
-    for (unsigned i = 0; i < s->store_count; i++)
-        if (s->stores[i].memory)
-            store = s->stores[i].handle;
-    if (!store || (remove && version_last(file)->absent))
-        return;
-    version = version_add(s, file, size);
-    version->absent = remove;
-    file->version_count++;
-    status = remove ? lsio_memory_remove(store, file->key)
-                    : lsio_memory_put(store, file->key, version->bytes, size);
-    if (status == -ENOMEM && alloc_failed()) {
-        free(version->bytes); /* nothing came of it */
-        *version = version[-1];
-        version->bytes = alloc_zeroed(version->size + 1, 1);
-        memcpy(version->bytes, version[-1].bytes, version->size);
-    } else if (status) {
-        scenario_fail("changing %s in memory gave %d", file->key, status);
-    }
-}
-
-/* In the file that is there: those who have it open see it. */
-static void change_in_place(struct scenario *s, struct file *file, struct dice *dice)
-{
-    const struct version *before = version_last(file);
-    bool resize = dice_chance(dice, 500) || before->size == 0;
-    uint64_t size = resize ? draw_size(s, dice) : before->size;
-    uint64_t kept = before->size < size ? before->size : size;
-    struct version *after = version_add(s, file, size);
-
-    after->in_place = true;
-    if (resize) {
-        memset(after->bytes, 0, size);
-        memcpy(after->bytes, before->bytes, kept);
-        file->version_count++;
-        sim_resize(file->path, size);
-    } else {
-        uint64_t at = dice_below(dice, (uint32_t)size), bytes = dice_size(dice, 4096);
-        if (bytes > size - at)
-            bytes = size - at;
-        memcpy(after->bytes, before->bytes, at);
-        memcpy(after->bytes + at + bytes, before->bytes + at + bytes, size - at - bytes);
-        file->version_count++;
-        sim_write(file->path, at, after->bytes + at, bytes);
-    }
-}
-
-static void change_local(struct scenario *s, struct file *file, struct dice *dice)
-{
-    struct version *version;
-    bool absent = version_last(file)->absent;
-
-    if (!absent && dice_chance(dice, 600)) {
-        change_in_place(s, file, dice);
-        return;
-    }
-    version = version_add(s, file, draw_size(s, dice));
-    version->absent = !absent && dice_chance(dice, 300);
-    file->version_count++;
-    if (version->absent)
-        sim_remove(file->path);
-    else
-        sim_put(file->path, version->bytes, version->size);
+    for (unsigned i = 0; i < file->fault_count; i++)
+        if (file->faults[i] == status)
+            return;
+    assert(file->fault_count < FAULTS_MAX);
+    file->faults[file->fault_count++] = status;
 }
 
 void world_change(struct scenario *s, struct dice *dice)
@@ -225,17 +104,11 @@ void world_change(struct scenario *s, struct dice *dice)
         return;
     file = &s->files[dice_below(dice, s->file_count)];
     if (!file->may_change || file->changing || file->version_count == VERSIONS_MAX ||
-        sim_now_ns() <= file->changed_ns)
+        sim_now_ns() <= file->changed_ns + file->change_gap_ns)
         return;
     file->changing = true;
     scenario_say("%s changes", file->key);
-    if (file->path[0]) {
-        alloc_steady(); /* the simulated file system's memory is no matter of the library */
-        change_local(s, file, dice);
-        alloc_unsteady();
-    } else {
-        change_memory(s, file, dice_chance(dice, 200), draw_size(s, dice));
-    }
+    s->world->change(s, file, dice);
     file->settled = file->version_count;
     file->changed_ns = sim_now_ns();
     file->changing = false;
@@ -243,8 +116,8 @@ void world_change(struct scenario *s, struct dice *dice)
 
 /* ------------------------------------------------------------------------------------ stores -- */
 
-static void option_add(struct store *store, struct lsio_option *options, size_t *count,
-                       const char *key, const char *value)
+void world_add_option(struct store *store, struct lsio_option *options, size_t *count,
+                      const char *key, const char *value)
 {
     size_t used = strlen(store->words);
 
@@ -252,58 +125,28 @@ static void option_add(struct store *store, struct lsio_option *options, size_t 
     snprintf(store->words + used, sizeof(store->words) - used, " %s=%s", key, value);
 }
 
-static void store_open(struct scenario *s, struct store *store)
+void world_draw_options(struct scenario *s, struct store *store, struct lsio_option *options,
+                        size_t *count)
 {
-    static const char *const profiles[] = {"nvme", "ssd", "hdd", "hpc"};
     static const char *const splits[] = {"4K", "10000", "16K", "64K"};
     static const char *const gaps[] = {"0", "100", "4K", "64K", "1M"};
     static const char *const requests[] = {"8K", "64K", "1M"};
     static const char *const limits[] = {"1", "2", "3", "8", "64"};
-    static const char *const direct[] = {"auto", "on", "off"};
-    struct lsio_option options[10];
-    size_t count = 0;
-    int status;
 
-    if (!store->memory && dice_chance(&s->dice, 800))
-        option_add(store, options, &count, "profile",
-                   profiles[dice_below(&s->dice, 4)]);
     if (dice_chance(&s->dice, 400))
-        option_add(store, options, &count, "split_bytes", splits[dice_below(&s->dice, 4)]);
+        world_add_option(store, options, count, "split_bytes", splits[dice_below(&s->dice, 4)]);
     if (dice_chance(&s->dice, 500))
-        option_add(store, options, &count, "gap_bytes", gaps[dice_below(&s->dice, 5)]);
+        world_add_option(store, options, count, "gap_bytes", gaps[dice_below(&s->dice, 5)]);
     if (dice_chance(&s->dice, 400))
-        option_add(store, options, &count, "request_bytes_max",
-                   requests[dice_below(&s->dice, 3)]);
+        world_add_option(store, options, count, "request_bytes_max",
+                         requests[dice_below(&s->dice, 3)]);
     if (dice_chance(&s->dice, 400))
-        option_add(store, options, &count, "inflight_max", limits[dice_below(&s->dice, 5)]);
+        world_add_option(store, options, count, "inflight_max", limits[dice_below(&s->dice, 5)]);
     if (dice_chance(&s->dice, 300))
-        option_add(store, options, &count, "waste_max", dice_chance(&s->dice, 500) ? "0" : "90");
+        world_add_option(store, options, count, "waste_max",
+                         dice_chance(&s->dice, 500) ? "0" : "90");
     if (dice_chance(&s->dice, 150)) /* as a bucket is */
-        option_add(store, options, &count, "request_latency_ns", "30000000");
-    if (!store->memory)
-        option_add(store, options, &count, "direct", direct[dice_below(&s->dice, 3)]);
-    if (!store->memory && dice_chance(&s->dice, 300))
-        option_add(store, options, &count, "symlinks", "beneath");
-    status = lsio_store_open(s->context, store->memory ? "memory://sim" : "/data", options, count,
-                             &store->handle);
-    if (status)
-        scenario_fail("a store could not be opened: %d", status);
-}
-
-void world_open_stores(struct scenario *s)
-{
-    s->store_count = 1 + dice_below(&s->dice, STORES_MAX - 1);
-    for (unsigned i = 0; i < s->store_count; i++) {
-        s->stores[i].memory = i == 1;
-        store_open(s, &s->stores[i]);
-    }
-    for (unsigned i = 0; i < s->file_count && s->store_count > 1; i++) {
-        const struct file *file = &s->files[i];
-        const struct version *version = &file->versions[0];
-        if (!file->path[0] && !version->absent && !file->bad_key &&
-            lsio_memory_put(s->stores[1].handle, file->key, version->bytes, version->size))
-            scenario_fail("lsio_memory_put failed");
-    }
+        world_add_option(store, options, count, "request_latency_ns", "30000000");
 }
 
 void world_ask_etags(struct scenario *s)
@@ -377,8 +220,10 @@ void world_free(struct scenario *s)
 
 void world_describe(const struct scenario *s)
 {
+    if (s->world->describe)
+        s->world->describe(s);
     for (unsigned i = 0; i < s->store_count; i++)
-        fprintf(stderr, "  store %u: %s%s\n", i, s->stores[i].memory ? "memory" : "local",
+        fprintf(stderr, "  store %u:%s%s\n", i, s->stores[i].memory ? " memory" : "",
                 s->stores[i].words);
     for (unsigned i = 0; i < s->file_count; i++) {
         const struct file *file = &s->files[i];

@@ -4,10 +4,7 @@
  * (scenario.h) that is played once and checked against the five invariants and, byte for byte, an
  * oracle (check.h).
  *
- *   test-sim-engine                  LSIO_SIM_SEEDS seeds from LSIO_SIM_SEED on
- *   test-sim-engine --seed N [-v]    one seed, in this process; -v: with a trace
- *
- * Seeds are independent: two processes with ranges of their own use two cores.
+ * How to run seeds: seeds.h.
  *
  * LSIO_TEST_LINK: -Wl,@$<TARGET_PROPERTY:SOURCE_DIR>/sim/wrap_alloc.txt
  * LSIO_TEST_TIMEOUT: 3000
@@ -22,97 +19,17 @@
 
 #include <cmocka.h>
 
-#include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/wait.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "engine/engine.h"
 #include "ledger.h"
 #include "scenario.h"
+#include "seeds.h"
 #include "sim_loop.h"
 #include "sim_threads.h"
 
-#define SEEDS         400
-#define SLICE         100 /* seeds per child: a crash costs the rest of its slice only */
-#define SLICE_SECONDS 300
-#define FAILURES_MAX  20 /* then it is no use to go on */
-
-/* What a child tells its parent while it lives. */
-struct report {
-    uint64_t seed;
-    uint64_t trace;
-};
-
-static struct report *report;
-
-static uint64_t setting(const char *name, uint64_t otherwise)
-{
-    const char *text = getenv(name);
-
-    return text && *text ? strtoull(text, NULL, 10) : otherwise;
-}
-
-/* Plays seeds in a child; true if all passed. */
-static bool play_slice(uint64_t first, uint64_t count)
-{
-    int status = 0;
-    pid_t child;
-
-    fflush(NULL);
-    child = fork();
-    if (child == 0) {
-        alarm(SLICE_SECONDS);
-        for (uint64_t seed = first; seed < first + count; seed++) {
-            report->seed = seed;
-            report->trace = scenario_run(seed, false);
-        }
-        exit(0); /* and not _exit(): leaks are looked for, and coverage is written */
-    }
-    if (child < 0 || waitpid(child, &status, 0) != child)
-        return false;
-    if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
-        return true;
-    fprintf(stderr, "seed %llu: %s %d; again: tests/run.sh --sim 1 --seed %llu\n",
-            (unsigned long long)report->seed, WIFSIGNALED(status) ? "signal" : "exit status",
-            WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status),
-            (unsigned long long)report->seed);
-    return false;
-}
-
-static void every_seed_passes(void **state)
-{
-    uint64_t first = setting("LSIO_SIM_SEED", 1), count = setting("LSIO_SIM_SEEDS", SEEDS);
-    uint64_t failed = 0;
-
-    (void)state;
-    for (uint64_t at = 0; at < count && failed < FAILURES_MAX;) {
-        uint64_t some = count - at < SLICE ? count - at : SLICE;
-        if (play_slice(first + at, some)) {
-            at += some;
-        } else {
-            failed++;
-            at = report->seed - first + 1; /* on with the next */
-        }
-    }
-    assert_int_equal(failed, 0);
-}
-
-static void a_seed_replays(void **state)
-{
-    (void)state;
-    for (uint64_t seed = 1; seed <= 5; seed++) {
-        uint64_t trace;
-        assert_true(play_slice(seed, 1));
-        trace = report->trace;
-        assert_true(play_slice(seed > 2 ? seed - 2 : 1, seed > 2 ? 3 : seed));
-        assert_true(report->trace == trace); /* whatever ran before */
-    }
-}
+#define SEEDS 400
 
 /* What makes early use of a buffer show: from its start to its end a read's destination is full of
  * SIM_POISON. */
@@ -206,20 +123,13 @@ static void a_cancel_does_not_wait_for_other_batches(void **state)
 int main(int count, char **arguments)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_seed_replays),
-        cmocka_unit_test(every_seed_passes),
+        cmocka_unit_test(seeds_replay),
+        cmocka_unit_test(seeds_pass),
         cmocka_unit_test(a_destination_is_poisoned_while_it_is_read),
         cmocka_unit_test(a_cancel_does_not_wait_for_other_batches),
     };
 
-    if (count >= 3 && strcmp(arguments[1], "--seed") == 0) {
-        uint64_t trace = scenario_run(strtoull(arguments[2], NULL, 10),
-                                      count > 3 && strcmp(arguments[3], "-v") == 0);
-        printf("passed; trace %016llx\n", (unsigned long long)trace);
+    if (seeds_begin(&world_local, SEEDS, count, arguments))
         return 0;
-    }
-    report = mmap(NULL, sizeof(*report), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (report == MAP_FAILED)
-        return 1;
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

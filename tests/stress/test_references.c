@@ -8,6 +8,7 @@
  * LSIO_TEST_TIMEOUT: 3600
  */
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include "stress.h"
 
@@ -149,13 +150,18 @@ static void round_context(struct stress_thread *thread, struct world *world)
                                  .loop = world->api->loop};
     struct lsio_context *context;
     struct lsio_store *store;
+    int status;
 
     pthread_mutex_lock(&world->turn);
-    STRESS_CHECK(lsio_context_create(&config, &context) == 0);
-    STRESS_CHECK(lsio_store_open(context, world->api->dir, NULL, 0, &store) == 0);
-    for (int i = 0; i < ENDS; i++)
-        round_files(thread, world, context, store, (enum end)i);
-    STRESS_CHECK(lsio_context_destroy(context) == 0);
+    status = lsio_context_create(&config, &context);
+    /* memory that a ring locked counts against a user's limit for a while after its end */
+    STRESS_CHECK(status == 0 || (status == -ENOMEM && geteuid() != 0));
+    if (status == 0) {
+        STRESS_CHECK(lsio_store_open(context, world->api->dir, NULL, 0, &store) == 0);
+        for (int i = 0; i < ENDS; i++)
+            round_files(thread, world, context, store, (enum end)i);
+        STRESS_CHECK(lsio_context_destroy(context) == 0);
+    }
     pthread_mutex_unlock(&world->turn);
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * driver_remote.h - stores over HTTP for tests of drivers: one of each kind, on a fault server of
- * their own.
+ * their own; or over the simulated transport, with a server in memory (transport_sim.h).
  */
 #ifndef LSIO_TESTS_DRIVER_REMOTE_H
 #define LSIO_TESTS_DRIVER_REMOTE_H
@@ -23,6 +23,7 @@ struct remote_way {
 struct remote {
     const struct remote_way *way;
     struct server *server;
+    bool simulated; /* set before remote_open() */
 };
 
 #ifdef LSIO_HAVE_HTTP

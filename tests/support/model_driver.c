@@ -16,7 +16,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/samples.h"
 #include "driver/options.h"
+
+#define STREAM_BYTES_MIN (UINT64_C(256) << 10)
 
 struct model_store {
     struct lsio_store base;
@@ -26,6 +29,7 @@ struct model_store {
     struct model_medium medium;
     uint32_t flight, flight_max;
     uint64_t flight_bytes, flight_bytes_max;
+    struct samples first_bytes, streams; /* nanoseconds; bytes per second */
 };
 
 static struct model_config config_next;
@@ -132,6 +136,33 @@ static int model_object_info(struct driver_object *object, struct lsio_object_in
     return 0;
 }
 
+/* ------------------------------------------------------------------------------- measuring -- */
+
+/* A request is complete; under the lock. */
+static void measure_add(struct model_store *model, const struct model_request *request,
+                        uint64_t now_ns)
+{
+    samples_add(&model->first_bytes, request->first_ns - request->start_ns);
+    if (request->bytes >= STREAM_BYTES_MIN)
+        samples_add(&model->streams, (uint64_t)((double)request->bytes * 1e9 /
+                                                (double)(now_ns - request->first_ns)));
+}
+
+static void model_measure(const struct lsio_store *store, struct plan_measured *out)
+{
+    struct model_store *model = model_of((struct lsio_store *)(uintptr_t)store);
+
+    pthread_mutex_lock(&model->lock);
+    *out = (struct plan_measured){
+        .latency_ns = samples_quantile(&model->first_bytes, 50),
+        .stream_bytes_per_second = samples_quantile(&model->streams, 50),
+        .latency_count = samples_count(&model->first_bytes),
+        .stream_count = samples_count(&model->streams),
+        .throttled = model->medium.config.requests_per_second != 0,
+    };
+    pthread_mutex_unlock(&model->lock);
+}
+
 /* ----------------------------------------------------------------------------------- reads -- */
 
 static void read_end(struct driver_read *read, int32_t status)
@@ -167,6 +198,8 @@ static void read_go_on(struct loop_op *op)
         model_medium_drop(&model->medium, read->wait, now_ns);
     else
         again_ns = model_medium_look(&model->medium, read->wait, now_ns);
+    if (op->result >= 0 && !again_ns)
+        measure_add(model, read->wait, now_ns);
     pthread_mutex_unlock(&model->lock);
     if (again_ns)
         read_timer(read, again_ns);
@@ -220,6 +253,7 @@ const struct driver_ops driver_model = {
     .store_open = model_store_open,
     .store_close = model_store_close,
     .read = model_read,
+    .measure = model_measure,
     .cancel = model_cancel,
     .finish_object = model_finish_object,
     .object_info = model_object_info,

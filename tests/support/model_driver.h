@@ -5,7 +5,7 @@
  *
  * A key is a number n: the object lies at n x object_bytes on the medium. Every number is there.
  * The profile is "cloud", and as for any store options override its fields; what the medium is like
- * comes from model_driver_use() alone.
+ * comes from model_driver_use() alone. Its requests are measured as those of servers are.
  */
 #ifndef LSIO_TESTS_MODEL_DRIVER_H
 #define LSIO_TESTS_MODEL_DRIVER_H

@@ -79,6 +79,7 @@ static void request_start(struct model_medium *medium, struct model_request *req
         latency_ns = latency_draw(medium);
     }
     request->state = MODEL_WAITING;
+    request->start_ns = medium->now_ns;
     request->first_ns = turn_ns + latency_ns;
     request->left = (double)request->bytes;
     medium->busy[medium->busy_count++] = request;

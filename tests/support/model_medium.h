@@ -40,6 +40,7 @@ struct model_request {
     /* the medium's */
     struct model_request *next; /* in the queue */
     enum model_state state;
+    uint64_t start_ns; /* when it got a connection */
     uint64_t first_ns; /* of its first byte, once it has a connection */
     double left;       /* bytes, while it is transferred */
 };

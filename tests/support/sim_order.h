@@ -38,7 +38,7 @@ struct sim_thread {
 struct sim_thread *sim_order_self(void);
 /* The thread with that id, ended or not; NULL: there was none. */
 struct sim_thread *sim_order_thread(uint64_t id);
-/* May run before the caller does again. */
+/* May run before the caller does again. NULL: no memory. */
 struct sim_thread *sim_order_create(void *(*run)(void *argument), void *argument);
 /* Its stack can be used again: it has ended, and nobody will ask for it. */
 void sim_order_release(struct sim_thread *thread);

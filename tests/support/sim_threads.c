@@ -306,7 +306,9 @@ static struct sim_thread *thread_add(void)
 {
     struct sim_thread *thread = calloc(1, sizeof *thread);
 
-    assert(thread && order.count < THREADS_MAX);
+    assert(order.count < THREADS_MAX);
+    if (!thread)
+        return NULL;
     order.threads[order.count++] = thread;
     thread->id = order.count;
     thread->priority = PRIORITY_MIDDLE + sim_threads_draw(PRIORITY_MIDDLE - 1);
@@ -317,6 +319,8 @@ struct sim_thread *sim_order_create(void *(*run)(void *argument), void *argument
 {
     struct sim_thread *thread = thread_add();
 
+    if (!thread)
+        return NULL;
     thread->run = run;
     thread->argument = argument;
     thread->fiber = sim_fiber_create(thread_main, thread);
@@ -358,6 +362,7 @@ void sim_threads_begin(const struct sim_threads_config *config)
     order.lowest = PRIORITY_MIDDLE;
     draw_manners();
     order.current = thread_add();
+    assert(order.current);
     order.current->begun = true;
     order.current->fiber = sim_fiber_create(NULL, NULL);
     (void)strcpy(order.current->name, "first");

@@ -70,6 +70,7 @@ WRAP(int, pthread_cond_broadcast, pthread_cond_t *cond);
 WRAP(int, nanosleep, const struct timespec *time, struct timespec *left);
 WRAP(int, sched_yield, void);
 WRAP(int, clock_gettime, clockid_t clock, struct timespec *out);
+WRAP(time_t, time, time_t *out);
 WRAP(int, getrlimit, int resource, struct rlimit *out);
 
 /* --------------------------------------------------------------------------------- threads -- */
@@ -91,6 +92,8 @@ int __wrap_pthread_create(pthread_t *out, const pthread_attr_t *attr, void *(*ru
     if (!sim_threads_running())
         return __real_pthread_create(out, attr, run, argument);
     thread = sim_order_create(run, argument);
+    if (!thread)
+        return EAGAIN;
     *out = (pthread_t)thread->id;
     sim_point();
     return 0;
@@ -434,6 +437,17 @@ int __wrap_clock_gettime(clockid_t clock, struct timespec *out)
     ns = sim_now_ns() + (clock == CLOCK_REALTIME ? WALL_CLOCK_NS : 0);
     *out = (struct timespec){.tv_sec = (time_t)(ns / SECOND_NS), .tv_nsec = (long)(ns % SECOND_NS)};
     return 0;
+}
+
+time_t __wrap_time(time_t *out)
+{
+    time_t now_s = (time_t)((sim_now_ns() + WALL_CLOCK_NS) / SECOND_NS);
+
+    if (!sim_threads_running())
+        return __real_time(out);
+    if (out)
+        *out = now_s;
+    return now_s;
 }
 
 /* ----------------------------------------------------------------------------- the machine -- */

@@ -149,6 +149,21 @@ static inline void case_expect(struct credential_case *c, const struct exchange 
     c->exchanges[c->expected++] = *exchange;
 }
 
+/* A form that is posted to a token server, which is to answer in JSON. */
+static inline void case_expect_form(struct credential_case *c, const char *url, const char *body,
+                                    int status, const char *answer)
+{
+    case_expect(c, &(struct exchange){.method = "POST",
+                                      .url = url,
+                                      .proxied = true,
+                                      .headers = {"Accept: application/json",
+                                                  "Content-Type: "
+                                                  "application/x-www-form-urlencoded"},
+                                      .body = body,
+                                      .status = status,
+                                      .answer = answer});
+}
+
 static inline const char *case_variable(void *data, const char *name)
 {
     struct credential_case *c = data;
@@ -283,6 +298,25 @@ static inline void case_says(const char *sentence, const char *part)
         fail_msg("\"%s\" is not in \"%s\"", part, sentence);
     if (strstr(sentence, "hush"))
         fail_msg("a secret is in \"%s\"", sentence);
+}
+
+/* The provider must end with this status, and its sentence hold `part`. */
+#define case_fails(c, ask, status, part)                                                           \
+    do {                                                                                           \
+        assert_int_equal(case_ask(c, ask), status);                                                \
+        case_says((c)->request.why, part);                                                         \
+    } while (0)
+
+/* A metadata service that does not answer the request that was expected last: that costs a second,
+ * once. */
+static inline void case_unanswered(struct credential_case *c, credential_provider_fn *ask)
+{
+    uint64_t before_ms = c->now_ms;
+
+    c->exchanges[c->expected - 1].result = -ETIMEDOUT;
+    case_fails(c, ask, CREDENTIAL_NOT_CONFIGURED, "does not answer in time");
+    assert_true(c->now_ms - before_ms <= 1000);
+    case_fails(c, ask, CREDENTIAL_NOT_CONFIGURED, "did not answer before");
 }
 
 #endif

@@ -150,52 +150,46 @@ static void *worker_main(void *data)
     return (void *)(intptr_t)status;
 }
 
-static void one_search_for_all(void **state)
+/* Eight workers want credentials at once: one search gives them to all, or fails for all. */
+static void all_get(struct cache_case *c, int status)
 {
-    struct cache_case c;
     struct worker workers[8];
-    void *status;
+    void *got;
 
-    (void)state;
-    cache_begin(&c);
+    c->status = status;
     for (int i = 0; i < 8; i++) {
-        worker_init(&workers[i], &c);
+        worker_init(&workers[i], c);
         assert_int_equal(pthread_create(&workers[i].thread, NULL, worker_main, &workers[i]), 0);
     }
-    sem_wait(&c.asked);
-    sem_post(&c.answer);
+    sem_wait(&c->asked);
+    sem_post(&c->answer);
     for (int i = 0; i < 8; i++) {
-        pthread_join(workers[i].thread, &status);
-        assert_int_equal((intptr_t)status, 0);
+        pthread_join(workers[i].thread, &got);
+        assert_int_equal((intptr_t)got, status);
         assert_true(workers[i].ran <= 1);
         sem_destroy(&workers[i].posted);
     }
-    assert_int_equal(c.searches, 1);
+    assert_int_equal(c->searches, 1);
+}
+
+static void one_search_for_all(void **state)
+{
+    struct cache_case c;
+
+    (void)state;
+    cache_begin(&c);
+    all_get(&c, 0);
     cache_end(&c);
 }
 
 static void one_failure_for_all(void **state)
 {
     struct cache_case c;
-    struct worker workers[8];
     char report[CREDENTIAL_REPORT_BYTES];
-    void *status;
 
     (void)state;
     cache_begin(&c);
-    c.status = -EPERM;
-    for (int i = 0; i < 8; i++) {
-        worker_init(&workers[i], &c);
-        assert_int_equal(pthread_create(&workers[i].thread, NULL, worker_main, &workers[i]), 0);
-    }
-    sem_wait(&c.asked);
-    sem_post(&c.answer);
-    for (int i = 0; i < 8; i++) {
-        pthread_join(workers[i].thread, &status);
-        assert_int_equal((intptr_t)status, -EPERM);
-        sem_destroy(&workers[i].posted);
-    }
-    assert_int_equal(c.searches, 1);
+    all_get(&c, -EPERM);
     credential_cache_report(c.cache, report, sizeof(report));
     case_says(report, "callback: the vault is closed");
     cache_end(&c);

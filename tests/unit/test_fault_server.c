@@ -5,69 +5,29 @@
  * test_fault_server_faults.c.
  */
 #define _GNU_SOURCE
-#include <stdarg.h>
-#include <setjmp.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "fault_server_case.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
-#include "server/fault_server.h"
-#include "server/raw_client.h"
+enum { SIZE = CASE_SIZE };
 
-enum { SIZE = 100000 };
-
-struct fixture {
-    struct server *server;
-    struct raw_client client;
-};
-
-static void begin(struct fixture *f, const struct server_config *config)
-{
-    assert_int_equal(server_create(config, &f->server), 0);
-    assert_true(raw_open(&f->client, "127.0.0.1", server_port(f->server)));
-}
-
-static void end(struct fixture *f)
-{
-    raw_close(&f->client);
-    server_assert_finished(f->server);
-    server_destroy(f->server);
-}
-
-/* An S3 store with one object of the pattern 3. */
+/* The shared case, with its client connected. */
 static int setup(void **state)
 {
-    struct fixture *f = calloc(1, sizeof(*f));
+    struct server_case *f;
 
-    begin(f, &(struct server_config){.style = SERVER_S3});
-    assert_int_equal(
-        server_put(f->server,
-                   &(struct server_object){.path = "/b/k", .pattern_id = 3, .size = SIZE}),
-        0);
-    *state = f;
+    case_setup(state);
+    f = *state;
+    case_connect(&f->client, f->server);
     return 0;
 }
 
-static int teardown(void **state)
-{
-    end(*state);
-    free(*state);
-    return 0;
-}
-
-static void expect(struct fixture *f, const char *path, const char *headers, int status,
+static void expect(struct server_case *f, const char *path, const char *headers, int status,
                    const char *content_range)
 {
-    struct raw_answer answer;
-
-    raw_get(&f->client, path, headers);
-    raw_receive(&f->client, SIZE_MAX, &answer);
+    struct raw_answer answer = case_get(&f->client, path, headers, SIZE_MAX);
     assert_int_equal(answer.end, RAW_OPEN);
     assert_int_equal(answer.status, status);
     assert_true(raw_has(&answer, "Content-Range", content_range));
@@ -75,17 +35,16 @@ static void expect(struct fixture *f, const char *path, const char *headers, int
 }
 
 /* A range of /b/k has these bytes. */
-static void expect_range(struct fixture *f, const char *range, uint64_t first, uint64_t count)
+static void expect_range(struct server_case *f, const char *range, uint64_t first, uint64_t count)
 {
     struct raw_answer answer;
     struct server_text line = {0};
 
     server_text_print(&line, "Range: bytes=%s\r\n", range);
-    raw_get(&f->client, "/b/k", line.at);
-    raw_receive(&f->client, SIZE_MAX, &answer);
+    answer = case_get(&f->client, "/b/k", line.at, SIZE_MAX);
     assert_int_equal(answer.status, 206);
     assert_int_equal(answer.body.used, count);
-    assert_int_equal(server_pattern_check(3, first, answer.body.at, count), -1);
+    assert_int_equal(server_pattern_check(CASE_PATTERN, first, answer.body.at, count), -1);
     server_text_clear(&line);
     server_text_print(&line, "bytes %llu-%llu/%d", (unsigned long long)first,
                       (unsigned long long)(first + count - 1), SIZE);
@@ -96,7 +55,7 @@ static void expect_range(struct fixture *f, const char *range, uint64_t first, u
 
 static void ranges(void **state)
 {
-    struct fixture *f = *state;
+    struct server_case *f = *state;
 
     expect_range(f, "0-0", 0, 1);
     expect_range(f, "7-30", 7, 24);
@@ -118,7 +77,7 @@ static void ranges(void **state)
 
 static void an_empty_object_has_no_range(void **state)
 {
-    struct fixture *f = *state;
+    struct server_case *f = *state;
 
     server_put(f->server, &(struct server_object){.path = "/b/empty", .bytes = "", .size = 0});
     expect(f, "/b/empty", "", 200, NULL);
@@ -128,7 +87,7 @@ static void an_empty_object_has_no_range(void **state)
 
 static void conditions(void **state)
 {
-    struct fixture *f = *state;
+    struct server_case *f = *state;
     struct server_object object = {.path = "/b/c", .bytes = "one", .size = 3, .etag = "\"e1\""};
     struct raw_answer answer;
 
@@ -154,7 +113,7 @@ static void conditions(void **state)
 
 static void head_has_no_body(void **state)
 {
-    struct fixture *f = *state;
+    struct server_case *f = *state;
     struct raw_answer answer;
 
     raw_send(&f->client, "HEAD /b/k HTTP/1.1\r\nHost: x\r\n\r\n");
@@ -167,17 +126,14 @@ static void head_has_no_body(void **state)
 
 static void a_replaced_object_has_another_etag(void **state)
 {
-    struct fixture *f = *state;
-    struct raw_answer before, after;
+    struct server_case *f = *state;
+    struct raw_answer before = case_get(&f->client, "/b/k", "", SIZE_MAX), after;
 
-    raw_get(&f->client, "/b/k", "");
-    raw_receive(&f->client, SIZE_MAX, &before);
     server_put(f->server, &(struct server_object){.path = "/b/k", .pattern_id = 4, .size = SIZE});
-    raw_get(&f->client, "/b/k", "");
-    raw_receive(&f->client, SIZE_MAX, &after);
+    after = case_get(&f->client, "/b/k", "", SIZE_MAX);
     assert_non_null(strstr(before.head.at, "ETag: \"v1-"));
     assert_non_null(strstr(after.head.at, "ETag: \"v2-"));
-    assert_int_equal(server_pattern_check(3, 0, before.body.at, SIZE), -1);
+    assert_int_equal(server_pattern_check(CASE_PATTERN, 0, before.body.at, SIZE), -1);
     assert_int_equal(server_pattern_check(4, 0, after.body.at, SIZE), -1);
     assert_int_equal(server_pattern_check(4, 0, before.body.at, SIZE), 5);
     raw_answer_free(&before);
@@ -198,35 +154,32 @@ static void missing(void **unused)
     };
 
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        struct fixture f;
+        struct server_case f;
         struct raw_answer answer;
-        begin(&f, &(struct server_config){.style = cases[i].style});
+        case_begin(&f, &(struct server_config){.style = cases[i].style});
         server_put(f.server, &(struct server_object){.path = "/b/k", .bytes = "x", .size = 1});
-        raw_get(&f.client, "/b/other", "");
-        raw_receive(&f.client, SIZE_MAX, &answer);
+        answer = case_get(&f.client, "/b/other", "", SIZE_MAX);
         assert_int_equal(answer.status, 404);
         assert_non_null(strstr(answer.body.at, cases[i].key));
         assert_true(raw_has(&answer, "x-ms-error-code", cases[i].header));
         raw_answer_free(&answer);
-        raw_get(&f.client, "/other/k", "");
-        raw_receive(&f.client, SIZE_MAX, &answer);
+        answer = case_get(&f.client, "/other/k", "", SIZE_MAX);
         assert_int_equal(answer.status, 404);
         assert_non_null(strstr(answer.body.at, cases[i].bucket));
         raw_answer_free(&answer);
-        end(&f);
+        case_end(&f);
     }
 }
 
 /* The listing's keys and prefixes, each with a comma, and its continuation token. */
-static void list(struct fixture *f, const char *query, const char *expected, char *token,
+static void list(struct server_case *f, const char *query, const char *expected, char *token,
                  size_t room)
 {
     struct raw_answer answer;
     struct server_text path = {0}, keys = {0};
 
     server_text_print(&path, "/b?list-type=2&%s", query);
-    raw_get(&f->client, path.at, "");
-    raw_receive(&f->client, SIZE_MAX, &answer);
+    answer = case_get(&f->client, path.at, "", SIZE_MAX);
     assert_int_equal(answer.status, 200);
     for (const char *at = answer.body.at; (at = strpbrk(at, "<")) != NULL; at++) {
         if (strncmp(at, "<Key>", 5) == 0 || strncmp(at, "<Prefix>", 8) == 0) {
@@ -248,7 +201,7 @@ static void listings(void **state)
 {
     static const char *const keys[] = {"/b/a b",   "/b/d/1",      "/b/d/2",
                                        "/b/d/e/3", "/b/\xc3\xa9", "/c/x"};
-    struct fixture *f = *state;
+    struct server_case *f = *state;
     char token[64] = "", query[128];
 
     for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
@@ -270,7 +223,7 @@ static void listings(void **state)
 
 static void routes(void **state)
 {
-    struct fixture *f = *state;
+    struct server_case *f = *state;
     struct raw_answer answer;
     struct server_record record;
 
@@ -311,7 +264,7 @@ static void routes(void **state)
 
 static void the_log_has_what_was_sent(void **state)
 {
-    struct fixture *f = *state;
+    struct server_case *f = *state;
     struct server_record record;
     char value[32];
 
@@ -344,7 +297,7 @@ static void the_log_has_what_was_sent(void **state)
 static void files_below_a_root(void **unused)
 {
     char directory[] = "/tmp/lsio-server-XXXXXX", path[64];
-    struct fixture f;
+    struct server_case f;
     struct raw_answer answer;
     int fd;
 
@@ -353,9 +306,8 @@ static void files_below_a_root(void **unused)
     fd = open(path, O_CREAT | O_WRONLY, 0600);
     assert_int_equal(write(fd, "0123456789", 10), 10);
     close(fd);
-    begin(&f, &(struct server_config){.root = directory});
-    raw_get(&f.client, "/file", "Range: bytes=3-5\r\n");
-    raw_receive(&f.client, SIZE_MAX, &answer);
+    case_begin(&f, &(struct server_config){.root = directory});
+    answer = case_get(&f.client, "/file", "Range: bytes=3-5\r\n", SIZE_MAX);
     assert_int_equal(answer.status, 206);
     assert_string_equal(answer.body.at, "345");
     raw_answer_free(&answer);
@@ -363,7 +315,7 @@ static void files_below_a_root(void **unused)
     expect(&f, "/", "", 404, NULL); /* a directory */
     expect(&f, "/../etc/hostname", "", 404, NULL);
     expect(&f, "/%2e%2e/etc/hostname", "", 404, NULL);
-    end(&f);
+    case_end(&f);
     unlink(path);
     rmdir(directory);
 }
@@ -396,12 +348,11 @@ static void what_is_not_taken_is_refused(void **state)
         {"PUT /x HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 411},
         {"PUT /x HTTP/1.1\r\nContent-Length: 99999999\r\n\r\n", 413},
     };
-    struct fixture *f = *state;
+    struct server_case *f = *state;
 
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct raw_answer answer;
-        raw_close(&f->client);
-        assert_true(raw_open(&f->client, "127.0.0.1", server_port(f->server)));
+        case_reconnect(&f->client, f->server);
         raw_send(&f->client, cases[i].request);
         raw_receive(&f->client, SIZE_MAX, &answer);
         assert_int_equal(answer.status, cases[i].status);
@@ -428,18 +379,18 @@ static void the_pattern_tells_misplaced_bytes(void **unused)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(ranges, setup, teardown),
-        cmocka_unit_test_setup_teardown(an_empty_object_has_no_range, setup, teardown),
-        cmocka_unit_test_setup_teardown(conditions, setup, teardown),
-        cmocka_unit_test_setup_teardown(head_has_no_body, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_replaced_object_has_another_etag, setup, teardown),
+        cmocka_unit_test_setup_teardown(ranges, setup, case_teardown),
+        cmocka_unit_test_setup_teardown(an_empty_object_has_no_range, setup, case_teardown),
+        cmocka_unit_test_setup_teardown(conditions, setup, case_teardown),
+        cmocka_unit_test_setup_teardown(head_has_no_body, setup, case_teardown),
+        cmocka_unit_test_setup_teardown(a_replaced_object_has_another_etag, setup, case_teardown),
         cmocka_unit_test(missing),
-        cmocka_unit_test_setup_teardown(listings, setup, teardown),
-        cmocka_unit_test_setup_teardown(routes, setup, teardown),
-        cmocka_unit_test_setup_teardown(the_log_has_what_was_sent, setup, teardown),
+        cmocka_unit_test_setup_teardown(listings, setup, case_teardown),
+        cmocka_unit_test_setup_teardown(routes, setup, case_teardown),
+        cmocka_unit_test_setup_teardown(the_log_has_what_was_sent, setup, case_teardown),
         cmocka_unit_test(files_below_a_root),
         cmocka_unit_test(addresses_of_loopback_only),
-        cmocka_unit_test_setup_teardown(what_is_not_taken_is_refused, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_is_not_taken_is_refused, setup, case_teardown),
         cmocka_unit_test(the_pattern_tells_misplaced_bytes),
     };
 

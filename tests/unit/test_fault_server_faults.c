@@ -4,70 +4,25 @@
  * without any policy; what was planned and did not happen is reported.
  */
 #define _GNU_SOURCE
-#include <stdarg.h>
-#include <setjmp.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "fault_server_case.h"
 
 #include <errno.h>
-#include <stdlib.h>
-#include <string.h>
 #include <time.h>
 
-#include "server/fault_server.h"
-#include "server/raw_client.h"
+enum { SIZE = CASE_SIZE, WAIT_MS = CASE_WAIT_MS };
 
-enum { SIZE = 100000, WAIT_MS = 20000 };
-
-struct fixture {
-    struct server *server;
-    struct raw_client client;
-};
-
-static void put(struct fixture *f)
-{
-    const struct server_object object = {.path = "/b/k", .pattern_id = 3, .size = SIZE};
-
-    assert_int_equal(server_put(f->server, &object), 0);
-}
-
-static int setup(void **state)
-{
-    struct fixture *f = calloc(1, sizeof(*f));
-
-    f->client.fd = -1;
-    assert_int_equal(server_create(&(struct server_config){.style = SERVER_S3}, &f->server), 0);
-    put(f);
-    *state = f;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct fixture *f = *state;
-
-    raw_close(&f->client);
-    server_assert_finished(f->server);
-    server_destroy(f->server);
-    free(f);
-    return 0;
-}
-
-static void plan(struct fixture *f, struct server_fault fault)
+static void plan(struct server_case *f, struct server_fault fault)
 {
     assert_int_equal(server_plan(f->server, NULL, &fault), 0);
 }
 
 /* The answer to a request for bytes 1000-1999 of the object, on a connection of its own. */
-static struct raw_answer ask(struct fixture *f)
+static struct raw_answer ask(struct server_case *f)
 {
     struct raw_answer answer;
 
-    raw_close(&f->client);
-    assert_true(raw_open(&f->client, "127.0.0.1", server_port(f->server)));
-    raw_get(&f->client, "/b/k", "Range: bytes=1000-1999\r\n");
-    raw_receive(&f->client, SIZE, &answer);
+    case_reconnect(&f->client, f->server);
+    answer = case_get(&f->client, "/b/k", "Range: bytes=1000-1999\r\n", SIZE);
     assert_int_not_equal(answer.end, RAW_SILENT);
     return answer;
 }
@@ -75,16 +30,14 @@ static struct raw_answer ask(struct fixture *f)
 static void check_bytes(const struct raw_answer *answer, size_t count)
 {
     assert_int_equal(answer->body.used, count);
-    assert_int_equal(server_pattern_check(3, 1000, server_text_string(&answer->body), count), -1);
+    assert_int_equal(
+        server_pattern_check(CASE_PATTERN, 1000, server_text_string(&answer->body), count), -1);
 }
 
 /* The connection still works, so the answer before it ended where it should. */
-static void check_next(struct fixture *f)
+static void check_next(struct server_case *f)
 {
-    struct raw_answer answer;
-
-    raw_get(&f->client, "/b/k", "Range: bytes=1000-1999\r\n");
-    raw_receive(&f->client, SIZE, &answer);
+    struct raw_answer answer = case_get(&f->client, "/b/k", "Range: bytes=1000-1999\r\n", SIZE);
     assert_int_equal(answer.status, 206);
     assert_int_equal(answer.end, RAW_OPEN);
     check_bytes(&answer, 1000);
@@ -113,7 +66,7 @@ static void broken_off(void **state)
         {SERVER_CLOSE, SERVER_BEFORE_HEAD, 0, 0, 0, RAW_FIN},
         {SERVER_RESET, SERVER_BEFORE_HEAD, 0, 0, 0, RAW_RESET},
     };
-    struct fixture *f = *state;
+    struct server_case *f = *state;
     struct server_record record;
 
     for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -137,7 +90,7 @@ static void broken_off(void **state)
 
 static void behind_a_whole_answer(void **state)
 {
-    struct fixture *f = *state;
+    struct server_case *f = *state;
     struct raw_answer answer;
     struct server_text rest = {0};
 
@@ -155,14 +108,13 @@ static void behind_a_whole_answer(void **state)
 static void held_until_released(void **state)
 {
     static const enum server_place places[] = {SERVER_BEFORE_HEAD, SERVER_IN_HEAD, SERVER_IN_BODY};
-    struct fixture *f = *state;
+    struct server_case *f = *state;
 
     for (unsigned i = 0; i < 3; i++) {
         struct raw_answer answer;
         bool in_body = places[i] == SERVER_IN_BODY;
         plan(f, (struct server_fault){.kind = SERVER_HANG, .place = places[i], .bytes = 30});
-        raw_close(&f->client);
-        assert_true(raw_open(&f->client, "127.0.0.1", server_port(f->server)));
+        case_reconnect(&f->client, f->server);
         raw_get(&f->client, "/b/k", "Range: bytes=1000-1999\r\n");
         assert_true(server_wait_held(f->server, i + 1, WAIT_MS));
         if (in_body) { /* what comes before has been sent */
@@ -183,12 +135,12 @@ static void held_until_released(void **state)
 
 static void peaks(void **state)
 {
-    struct fixture *f = *state;
+    struct server_case *f = *state;
     struct raw_client clients[3];
 
     plan(f, (struct server_fault){.kind = SERVER_HANG, .times = 3});
     for (unsigned i = 0; i < 3; i++) {
-        assert_true(raw_open(&clients[i], "127.0.0.1", server_port(f->server)));
+        case_connect(&clients[i], f->server);
         raw_get(&clients[i], "/b/k", "Range: bytes=0-0\r\n");
     }
     assert_true(server_wait_held(f->server, 3, WAIT_MS));
@@ -203,20 +155,19 @@ static void peaks(void **state)
 /* A held connection neither outlives its client nor keeps destroy waiting. */
 static void held_but_given_up(void **state)
 {
-    struct fixture *f = *state;
+    struct server_case *f = *state;
 
     plan(f, (struct server_fault){.kind = SERVER_HANG, .times = 2});
     for (unsigned i = 1; i <= 2; i++) {
-        assert_true(raw_open(&f->client, "127.0.0.1", server_port(f->server)));
+        case_connect(&f->client, f->server);
         raw_get(&f->client, "/b/k", "");
         assert_true(server_wait_held(f->server, i, WAIT_MS));
         if (i == 1)
             raw_close(&f->client);
         assert_true(i == 2 || server_wait_ended(f->server, 1, WAIT_MS));
     }
-    server_assert_finished(f->server);
-    server_destroy(f->server);
-    assert_int_equal(server_create(&(struct server_config){0}, &f->server), 0);
+    case_server_end(f->server);
+    f->server = case_server(&(struct server_config){0});
 }
 
 static uint64_t now_ms(void)
@@ -230,7 +181,7 @@ static uint64_t now_ms(void)
 /* Lower bounds only: how late a machine is cannot be tested. */
 static void slow(void **state)
 {
-    struct fixture *f = *state;
+    struct server_case *f = *state;
     struct raw_answer answer;
     uint64_t began_ms = now_ms();
 
@@ -261,31 +212,26 @@ static void slow(void **state)
 
 static void paced(void **unused)
 {
-    struct fixture f = {0};
+    struct server_case f = {0};
     struct raw_answer answer;
     uint64_t began_ms;
 
-    assert_int_equal(
-        server_create(&(struct server_config){.latency_ms = 20, .bytes_per_s = 1000000}, &f.server),
-        0);
-    put(&f);
-    assert_true(raw_open(&f.client, "127.0.0.1", server_port(f.server)));
+    case_begin(&f, &(struct server_config){.latency_ms = 20, .bytes_per_s = 1000000});
+    case_put(f.server, "/b/k", CASE_PATTERN, SIZE);
     began_ms = now_ms();
-    raw_get(&f.client, "/b/k", "");
-    raw_receive(&f.client, SIZE, &answer);
+    answer = case_get(&f.client, "/b/k", "", SIZE);
     /* 100,000 bytes at 1 MB/s; the last piece of 10 ms leaves at the beginning of its time. */
     assert_true(now_ms() - began_ms >= 20 + 90 - 1);
     assert_int_equal(answer.body.used, SIZE);
     raw_answer_free(&answer);
-    raw_close(&f.client);
-    server_destroy(f.server);
+    case_end(&f);
 }
 
 /* --------------------------------------------------------------------------- other answers -- */
 
 static void statuses(void **state)
 {
-    struct fixture *f = *state;
+    struct server_case *f = *state;
     struct raw_answer answer;
 
     plan(f, (struct server_fault){.kind = SERVER_STATUS,
@@ -314,7 +260,7 @@ static void statuses(void **state)
 
 static void headers(void **state)
 {
-    struct fixture *f = *state;
+    struct server_case *f = *state;
     struct raw_answer answer;
 
     plan(f, (struct server_fault){
@@ -333,8 +279,7 @@ static void headers(void **state)
     answer = ask(f);
     assert_true(raw_has(&answer, "ETag", "W/\"x\""));
     raw_answer_free(&answer);
-    raw_close(&f->client); /* a length that is too long leaves the client waiting */
-    assert_true(raw_open(&f->client, "127.0.0.1", server_port(f->server)));
+    case_reconnect(&f->client, f->server); /* a length that is too long leaves the client waiting */
     raw_get(&f->client, "/b/k", "Range: bytes=1000-1999\r\n");
     raw_receive_head(&f->client, &answer);
     assert_true(raw_has(&answer, "Content-Length", "2000"));
@@ -348,7 +293,7 @@ static void headers(void **state)
 
 static void whole_for_a_range(void **state)
 {
-    struct fixture *f = *state;
+    struct server_case *f = *state;
     struct raw_answer answer;
 
     plan(f, (struct server_fault){.kind = SERVER_WHOLE});
@@ -356,14 +301,14 @@ static void whole_for_a_range(void **state)
     assert_int_equal(answer.status, 200);
     assert_true(raw_has(&answer, "Content-Range", NULL));
     assert_int_equal(answer.body.used, SIZE);
-    assert_int_equal(server_pattern_check(3, 0, answer.body.at, SIZE), -1);
+    assert_int_equal(server_pattern_check(CASE_PATTERN, 0, answer.body.at, SIZE), -1);
     raw_answer_free(&answer);
     check_next(f);
 }
 
 static void multipart(void **state)
 {
-    struct fixture *f = *state;
+    struct server_case *f = *state;
     struct raw_answer answer;
     const char *data;
 
@@ -374,7 +319,7 @@ static void multipart(void **state)
     assert_true(raw_has(&answer, "Content-Range", NULL));
     data = strstr(answer.body.at, "\r\n\r\n");
     assert_non_null(data);
-    assert_int_equal(server_pattern_check(3, 1000, data + 4, 1000), -1);
+    assert_int_equal(server_pattern_check(CASE_PATTERN, 1000, data + 4, 1000), -1);
     assert_memory_equal(data + 4 + 1000, "\r\n--part--\r\n", 12);
     raw_answer_free(&answer);
     check_next(f);
@@ -382,11 +327,11 @@ static void multipart(void **state)
 
 static void interim_answers(void **state)
 {
-    struct fixture *f = *state;
+    struct server_case *f = *state;
     struct raw_answer answer;
 
     plan(f, (struct server_fault){.kind = SERVER_INTERIM});
-    assert_true(raw_open(&f->client, "127.0.0.1", server_port(f->server)));
+    case_connect(&f->client, f->server);
     raw_get(&f->client, "/b/k", "Range: bytes=1000-1999\r\n");
     raw_receive_head(&f->client, &answer);
     assert_int_equal(answer.status, 100);
@@ -404,7 +349,7 @@ static void interim_answers(void **state)
 static void short_long_and_stray(void **state)
 {
     static const char stray[] = "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil";
-    struct fixture *f = *state;
+    struct server_case *f = *state;
     struct raw_answer answer;
     struct server_text behind = {0};
 
@@ -434,7 +379,7 @@ static void short_long_and_stray(void **state)
 
 static void without_length(void **state)
 {
-    struct fixture *f = *state;
+    struct server_case *f = *state;
     struct raw_answer answer;
 
     plan(f, (struct server_fault){.kind = SERVER_UNSIZED});
@@ -457,12 +402,12 @@ static void without_length(void **state)
 
 static void chunked(void **state)
 {
-    struct fixture *f = *state;
+    struct server_case *f = *state;
     struct raw_answer answer;
     struct server_text body = {0};
 
     plan(f, (struct server_fault){.kind = SERVER_CHUNKED});
-    assert_true(raw_open(&f->client, "127.0.0.1", server_port(f->server)));
+    case_connect(&f->client, f->server);
     raw_get(&f->client, "/b/k", "Range: bytes=1000-1999\r\n");
     raw_receive_head(&f->client, &answer);
     assert_true(raw_has(&answer, "Transfer-Encoding", "chunked"));
@@ -470,7 +415,7 @@ static void chunked(void **state)
     raw_answer_free(&answer);
     assert_int_equal(raw_receive_bytes(&f->client, 5 + 1000 + 2 + 3 + 17 + 2, &body), RAW_OPEN);
     assert_memory_equal(body.at, "3e8\r\n", 5);
-    assert_int_equal(server_pattern_check(3, 1000, body.at + 5, 1000), -1);
+    assert_int_equal(server_pattern_check(CASE_PATTERN, 1000, body.at + 5, 1000), -1);
     assert_string_equal(body.at + 1005, "\r\n0\r\nX-Trailer: here\r\n\r\n");
     server_text_free(&body);
     check_next(f);
@@ -479,7 +424,7 @@ static void chunked(void **state)
     answer = ask(f);
     assert_int_equal(answer.end, RAW_FIN);
     assert_memory_equal(answer.body.at, "64\r\n", 4);
-    assert_int_equal(server_pattern_check(3, 1000, answer.body.at + 4, 100), -1);
+    assert_int_equal(server_pattern_check(CASE_PATTERN, 1000, answer.body.at + 4, 100), -1);
     assert_string_equal(answer.body.at + 104, "\r\nno number\r\n");
     raw_answer_free(&answer);
 }
@@ -487,7 +432,7 @@ static void chunked(void **state)
 static void replaced(void **state)
 {
     static const char raw[] = "HTTP/1.1 206 Partial\r\nX-Nul: a\0b\r\n\r\n";
-    struct fixture *f = *state;
+    struct server_case *f = *state;
     struct raw_answer answer;
     struct server_text all = {0};
 
@@ -507,13 +452,13 @@ static void replaced(void **state)
 
 static void flipped(void **state)
 {
-    struct fixture *f = *state;
+    struct server_case *f = *state;
     struct raw_answer answer;
 
     plan(f, (struct server_fault){.kind = SERVER_FLIP, .bytes = 321});
     answer = ask(f);
     assert_int_equal(answer.body.used, 1000);
-    assert_int_equal(server_pattern_check(3, 1000, answer.body.at, 1000), 321);
+    assert_int_equal(server_pattern_check(CASE_PATTERN, 1000, answer.body.at, 1000), 321);
     answer.body.at[321] ^= 1;
     check_bytes(&answer, 1000);
     raw_answer_free(&answer);
@@ -524,7 +469,7 @@ static void flipped(void **state)
 
 static void connections(void **state)
 {
-    struct fixture *f = *state;
+    struct server_case *f = *state;
     struct raw_answer answer;
     struct server_dead_port dead;
 
@@ -534,8 +479,7 @@ static void connections(void **state)
     assert_int_equal(answer.status, 0);
     assert_true(answer.end == RAW_FIN || answer.end == RAW_RESET); /* the request came too late */
     raw_answer_free(&answer);
-    raw_close(&f->client);
-    assert_true(raw_open(&f->client, "127.0.0.1", server_port(f->server)));
+    case_reconnect(&f->client, f->server);
     assert_true(server_wait_held(f->server, 1, WAIT_MS));
     assert_int_equal(server_request_count(f->server), 0);
     server_release(f->server);
@@ -563,19 +507,17 @@ static void a_port_can_hang(void **unused)
 /* ------------------------------------------------------------------------------------ plan -- */
 
 /* The status of a GET on the open connection. */
-static int status_of(struct fixture *f, const char *path, const char *lines)
+static int status_of(struct server_case *f, const char *path, const char *lines)
 {
-    struct raw_answer answer;
+    struct raw_answer answer = case_get(&f->client, path, lines, SIZE);
     int status;
 
-    raw_get(&f->client, path, lines);
-    raw_receive(&f->client, SIZE, &answer);
     status = answer.status;
     raw_answer_free(&answer);
     return status;
 }
 
-static void plan_status(struct fixture *f, const struct server_match *match, int status)
+static void plan_status(struct server_case *f, const struct server_match *match, int status)
 {
     assert_int_equal(server_plan(f->server, match,
                                  &(struct server_fault){.kind = SERVER_STATUS, .status = status}),
@@ -584,9 +526,9 @@ static void plan_status(struct fixture *f, const struct server_match *match, int
 
 static void matches(void **state)
 {
-    struct fixture *f = *state;
+    struct server_case *f = *state;
 
-    assert_true(raw_open(&f->client, "127.0.0.1", server_port(f->server)));
+    case_connect(&f->client, f->server);
     plan_status(f, &(struct server_match){.path = "/b/k", .nth = 3}, 500);
     plan_status(f, &(struct server_match){.path = "/b/k", .range = "bytes=5-6"}, 501);
     plan_status(f, &(struct server_match){.reused = true}, 502);
@@ -597,8 +539,7 @@ static void matches(void **state)
     assert_int_equal(status_of(f, "/b/other", ""), 502);
     assert_int_equal(status_of(f, "/b/k", ""), 500);                     /* 3rd */
     assert_int_equal(status_of(f, "/b/k", "Range: bytes=5-6\r\n"), 206); /* each only once */
-    raw_close(&f->client);
-    assert_true(raw_open(&f->client, "127.0.0.1", server_port(f->server)));
+    case_reconnect(&f->client, f->server);
     assert_int_equal(status_of(f, "/b/k", ""), 504);
     raw_send(&f->client, "HEAD /b/k HTTP/1.1\r\n\r\n");
     assert_true(server_wait_ended(f->server, 7, WAIT_MS));
@@ -606,18 +547,17 @@ static void matches(void **state)
 
 static void what_did_not_happen_is_named(void **unused)
 {
-    struct fixture f = {0};
+    struct server_case f = {0};
     char left[256];
 
-    assert_int_equal(server_create(&(struct server_config){0}, &f.server), 0);
-    put(&f);
+    case_begin(&f, &(struct server_config){0});
+    case_put(f.server, "/b/k", CASE_PATTERN, SIZE);
     assert_int_equal(server_plan(f.server, &(struct server_match){.path = "/b/k", .nth = 2},
                                  &(struct server_fault){.kind = SERVER_RESET}),
                      0);
     assert_int_equal(server_plan(f.server, &(struct server_match){.method = "PUT"},
                                  &(struct server_fault){.kind = SERVER_DELAY, .times = 2}),
                      0);
-    assert_true(raw_open(&f.client, "127.0.0.1", server_port(f.server)));
     assert_int_equal(status_of(&f, "/b/k", ""), 200);
     assert_int_equal(server_finish(f.server, left, sizeof(left)), 3);
     assert_string_equal(left, "reset of any /b/k (0 of 1, from the 2. that fits, 1 came), "
@@ -636,7 +576,7 @@ static void senseless_plans_are_refused(void **state)
         {.kind = SERVER_IDENTITY, .identity = SERVER_TLS_EXPIRED},
         {.kind = SERVER_KEY_UPDATE},
     };
-    struct fixture *f = *state;
+    struct server_case *f = *state;
 
     for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++)
         assert_int_equal(server_plan(f->server, NULL, &faults[i]), -EINVAL);
@@ -648,14 +588,13 @@ static void senseless_plans_are_refused(void **state)
 /* Which of 200 requests get a fault depends on the seed only. */
 static unsigned faults_by_chance(uint64_t seed, char *which)
 {
-    struct fixture f = {0};
+    struct server_case f = {0};
     struct server_record record;
     unsigned count = 0;
 
-    assert_int_equal(server_create(&(struct server_config){0}, &f.server), 0);
-    put(&f);
+    case_begin(&f, &(struct server_config){0});
+    case_put(f.server, "/b/k", CASE_PATTERN, SIZE);
     assert_int_equal(server_random(f.server, seed, 100, "slowdown,error"), 0);
-    assert_true(raw_open(&f.client, "127.0.0.1", server_port(f.server)));
     for (unsigned i = 0; i < 200; i++) {
         int status = status_of(&f, "/b/k", "Range: bytes=0-9\r\n");
         assert_true(server_request(f.server, i, &record));
@@ -663,9 +602,7 @@ static unsigned faults_by_chance(uint64_t seed, char *which)
         which[i] = status == 206 ? '.' : status == 503 ? 's' : 'e';
         count += status != 206;
     }
-    raw_close(&f.client);
-    server_assert_finished(f.server); /* chance owes nothing */
-    server_destroy(f.server);
+    case_end(&f); /* chance owes nothing */
     return count;
 }
 
@@ -684,28 +621,28 @@ static void by_chance(void **unused)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(broken_off, setup, teardown),
-        cmocka_unit_test_setup_teardown(behind_a_whole_answer, setup, teardown),
-        cmocka_unit_test_setup_teardown(held_until_released, setup, teardown),
-        cmocka_unit_test_setup_teardown(peaks, setup, teardown),
-        cmocka_unit_test_setup_teardown(held_but_given_up, setup, teardown),
-        cmocka_unit_test_setup_teardown(slow, setup, teardown),
+        cmocka_unit_test_setup_teardown(broken_off, case_setup, case_teardown),
+        cmocka_unit_test_setup_teardown(behind_a_whole_answer, case_setup, case_teardown),
+        cmocka_unit_test_setup_teardown(held_until_released, case_setup, case_teardown),
+        cmocka_unit_test_setup_teardown(peaks, case_setup, case_teardown),
+        cmocka_unit_test_setup_teardown(held_but_given_up, case_setup, case_teardown),
+        cmocka_unit_test_setup_teardown(slow, case_setup, case_teardown),
         cmocka_unit_test(paced),
-        cmocka_unit_test_setup_teardown(statuses, setup, teardown),
-        cmocka_unit_test_setup_teardown(headers, setup, teardown),
-        cmocka_unit_test_setup_teardown(whole_for_a_range, setup, teardown),
-        cmocka_unit_test_setup_teardown(multipart, setup, teardown),
-        cmocka_unit_test_setup_teardown(interim_answers, setup, teardown),
-        cmocka_unit_test_setup_teardown(short_long_and_stray, setup, teardown),
-        cmocka_unit_test_setup_teardown(without_length, setup, teardown),
-        cmocka_unit_test_setup_teardown(chunked, setup, teardown),
-        cmocka_unit_test_setup_teardown(replaced, setup, teardown),
-        cmocka_unit_test_setup_teardown(flipped, setup, teardown),
-        cmocka_unit_test_setup_teardown(connections, setup, teardown),
+        cmocka_unit_test_setup_teardown(statuses, case_setup, case_teardown),
+        cmocka_unit_test_setup_teardown(headers, case_setup, case_teardown),
+        cmocka_unit_test_setup_teardown(whole_for_a_range, case_setup, case_teardown),
+        cmocka_unit_test_setup_teardown(multipart, case_setup, case_teardown),
+        cmocka_unit_test_setup_teardown(interim_answers, case_setup, case_teardown),
+        cmocka_unit_test_setup_teardown(short_long_and_stray, case_setup, case_teardown),
+        cmocka_unit_test_setup_teardown(without_length, case_setup, case_teardown),
+        cmocka_unit_test_setup_teardown(chunked, case_setup, case_teardown),
+        cmocka_unit_test_setup_teardown(replaced, case_setup, case_teardown),
+        cmocka_unit_test_setup_teardown(flipped, case_setup, case_teardown),
+        cmocka_unit_test_setup_teardown(connections, case_setup, case_teardown),
         cmocka_unit_test(a_port_can_hang),
-        cmocka_unit_test_setup_teardown(matches, setup, teardown),
+        cmocka_unit_test_setup_teardown(matches, case_setup, case_teardown),
         cmocka_unit_test(what_did_not_happen_is_named),
-        cmocka_unit_test_setup_teardown(senseless_plans_are_refused, setup, teardown),
+        cmocka_unit_test_setup_teardown(senseless_plans_are_refused, case_setup, case_teardown),
         cmocka_unit_test(by_chance),
     };
 

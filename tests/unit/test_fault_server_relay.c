@@ -4,19 +4,9 @@
  * came, answers come back as they were, and faults happen on the way.
  */
 #define _GNU_SOURCE
-#include <stdarg.h>
-#include <setjmp.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "fault_server_case.h"
 
-#include <stdlib.h>
-#include <string.h>
-
-#include "server/fault_server.h"
-#include "server/raw_client.h"
-
-enum { SIZE = 1000000, WAIT_MS = 20000 };
+enum { SIZE = 1000000 };
 
 struct fixture {
     struct server *origin, *relay;
@@ -28,14 +18,11 @@ static int setup(void **state)
     struct fixture *f = calloc(1, sizeof(*f));
     char address[64];
 
-    assert_int_equal(server_create(&(struct server_config){.style = SERVER_S3}, &f->origin), 0);
-    assert_int_equal(
-        server_put(f->origin,
-                   &(struct server_object){.path = "/b/k", .pattern_id = 5, .size = SIZE}),
-        0);
+    f->origin = case_server(&(struct server_config){.style = SERVER_S3});
+    case_put(f->origin, "/b/k", 5, SIZE);
     snprintf(address, sizeof(address), "127.0.0.1:%u", server_port(f->origin));
-    assert_int_equal(server_create(&(struct server_config){.relay = address}, &f->relay), 0);
-    assert_true(raw_open(&f->client, "127.0.0.1", server_port(f->relay)));
+    f->relay = case_server(&(struct server_config){.relay = address});
+    case_connect(&f->client, f->relay);
     *state = f;
     return 0;
 }
@@ -45,20 +32,15 @@ static int teardown(void **state)
     struct fixture *f = *state;
 
     raw_close(&f->client);
-    server_assert_finished(f->relay);
-    server_assert_finished(f->origin);
-    server_destroy(f->relay);
-    server_destroy(f->origin);
+    case_server_end(f->relay);
+    case_server_end(f->origin);
     free(f);
     return 0;
 }
 
 static void expect(struct fixture *f, const char *lines, int status, uint64_t first, size_t count)
 {
-    struct raw_answer answer;
-
-    raw_get(&f->client, "/b/k", lines);
-    raw_receive(&f->client, 2 * SIZE, &answer);
+    struct raw_answer answer = case_get(&f->client, "/b/k", lines, 2 * SIZE);
     assert_int_equal(answer.status, status);
     assert_int_equal(answer.body.used, count);
     assert_int_equal(server_pattern_check(5, first, server_text_string(&answer.body), count), -1);
@@ -115,8 +97,7 @@ static void framings_of_the_origin(void **state)
     assert_int_equal(server_pattern_check(5, 0, answer.body.at + 3, 10), -1);
     assert_string_equal(answer.body.at + 13, "\r\n0\r\n\r\n");
     raw_answer_free(&answer);
-    raw_get(&f->client, "/b/k", "Range: bytes=7-9\r\n");
-    raw_receive(&f->client, SIZE, &answer);
+    answer = case_get(&f->client, "/b/k", "Range: bytes=7-9\r\n", SIZE);
     assert_int_equal(answer.end, RAW_FIN);
     assert_int_equal(answer.body.used, 3);
     raw_answer_free(&answer);
@@ -138,23 +119,19 @@ static void faults_on_the_way(void **state)
                 &(struct server_fault){.kind = SERVER_SHORT, .bytes = 10});
     server_plan(f->relay, &(struct server_match){.nth = 6},
                 &(struct server_fault){.kind = SERVER_RESET, .bytes = 7000});
-    raw_get(&f->client, "/b/k", "");
-    raw_receive(&f->client, SIZE, &answer);
+    answer = case_get(&f->client, "/b/k", "", SIZE);
     assert_int_equal(answer.status, 503);
     assert_int_equal(server_request_count(f->origin), 0);
     raw_answer_free(&answer);
-    raw_get(&f->client, "/b/k", "Range: bytes=0-4\r\n");
-    raw_receive(&f->client, SIZE, &answer);
+    answer = case_get(&f->client, "/b/k", "Range: bytes=0-4\r\n", SIZE);
     assert_true(raw_has(&answer, "ETag", "\"other\""));
     raw_answer_free(&answer);
     expect(f, "Range: bytes=0-4\r\n", 200, 0, SIZE);
-    raw_get(&f->client, "/b/k", "");
-    raw_receive(&f->client, SIZE, &answer);
+    answer = case_get(&f->client, "/b/k", "", SIZE);
     assert_int_equal(server_pattern_check(5, 0, answer.body.at, SIZE), 300000);
     raw_answer_free(&answer);
     expect(f, "Range: bytes=0-99\r\n", 206, 0, 90);
-    raw_get(&f->client, "/b/k", "");
-    raw_receive(&f->client, SIZE, &answer);
+    answer = case_get(&f->client, "/b/k", "", SIZE);
     assert_int_equal(answer.end, RAW_RESET);
     assert_int_equal(answer.body.used, 7000);
     raw_answer_free(&answer);
@@ -163,6 +140,7 @@ static void faults_on_the_way(void **state)
 static void the_origin_goes_away(void **state)
 {
     struct fixture *f = *state;
+    struct raw_answer answer;
 
     expect(f, "Range: bytes=0-4\r\n", 206, 0, 5);
     /* It closes the connection when the next request comes; the relay asks again on a new one. */
@@ -173,16 +151,11 @@ static void the_origin_goes_away(void **state)
     /* It breaks off within a body: so does the relay. */
     server_plan(f->origin, NULL, &(struct server_fault){.kind = SERVER_CLOSE, .bytes = 50});
     expect(f, "", 200, 0, 50);
-    raw_close(&f->client);
-    assert_true(raw_open(&f->client, "127.0.0.1", server_port(f->relay)));
+    case_reconnect(&f->client, f->relay);
     server_plan(f->origin, NULL, &(struct server_fault){.kind = SERVER_ACCEPT_CLOSE});
-    raw_get(&f->client, "/b/k", "");
-    {
-        struct raw_answer answer;
-        raw_receive(&f->client, SIZE, &answer);
-        assert_int_equal(answer.status, 502);
-        raw_answer_free(&answer);
-    }
+    answer = case_get(&f->client, "/b/k", "", SIZE);
+    assert_int_equal(answer.status, 502);
+    raw_answer_free(&answer);
 }
 
 static void as_a_proxy(void **state)

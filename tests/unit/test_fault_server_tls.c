@@ -2,30 +2,18 @@
 /* The fault server over TLS: what each identity shows to a client that verifies, and how it ends.
  */
 #define _GNU_SOURCE
-#include <stdarg.h>
-#include <setjmp.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "fault_server_case.h"
 
 #include <signal.h>
-#include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
-
-#include "server/fault_server.h"
-#include "server/raw_client.h"
 
 enum { SIZE = 300000 };
 
 static int setup(void **state)
 {
-    struct server *server;
+    struct server *server = case_server(&(struct server_config){.identity = SERVER_TLS});
 
-    assert_int_equal(server_create(&(struct server_config){.identity = SERVER_TLS}, &server), 0);
-    assert_int_equal(
-        server_put(server, &(struct server_object){.path = "/k", .pattern_id = 8, .size = SIZE}),
-        0);
+    case_put(server, "/k", 8, SIZE);
     *state = server;
     return 0;
 }
@@ -36,8 +24,7 @@ static int teardown(void **state)
     char ca[128];
 
     snprintf(ca, sizeof(ca), "%s", server_ca_file(server));
-    server_assert_finished(server);
-    server_destroy(server);
+    case_server_end(server);
     assert_int_not_equal(access(ca, F_OK), 0);
     return 0;
 }
@@ -47,27 +34,30 @@ static const char *open_tls(struct server *s, struct raw_client *client, const c
     return raw_open_tls(client, server_port(s), server_ca_file(s), host);
 }
 
+static void whole_object(struct raw_client *client)
+{
+    struct raw_answer answer = case_get(client, "/k", "", SIZE);
+
+    assert_int_equal(answer.end, RAW_OPEN);
+    assert_int_equal(answer.body.used, SIZE);
+    assert_int_equal(server_pattern_check(8, 0, answer.body.at, SIZE), -1);
+    raw_answer_free(&answer);
+}
+
 static void serves(void **state)
 {
     static const char *const names[] = {"127.0.0.1", "127.0.0.8", "localhost",
                                         "bucket.store.localhost"};
     struct server *s = *state;
     struct raw_client client;
-    struct raw_answer answer;
 
     assert_memory_equal(server_url(s), "https://127.0.0.1:", 18);
     for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         const char *wrong = open_tls(s, &client, names[i]);
         if (wrong)
             fail_msg("%s: %s", names[i], wrong);
-        for (int again = 0; again < 2; again++) {
-            raw_get(&client, "/k", "");
-            raw_receive(&client, SIZE, &answer);
-            assert_int_equal(answer.end, RAW_OPEN);
-            assert_int_equal(answer.body.used, SIZE);
-            assert_int_equal(server_pattern_check(8, 0, answer.body.at, SIZE), -1);
-            raw_answer_free(&answer);
-        }
+        for (int again = 0; again < 2; again++)
+            whole_object(&client);
         raw_close(&client);
     }
 }
@@ -134,8 +124,7 @@ static void ends(void **state)
     for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         server_plan(s, NULL, &(struct server_fault){.kind = cases[i].kind, .bytes = 1000});
         assert_null(open_tls(s, &client, "localhost"));
-        raw_get(&client, "/k", "");
-        raw_receive(&client, SIZE, &answer);
+        answer = case_get(&client, "/k", "", SIZE);
         assert_int_equal(answer.end, cases[i].end);
         assert_int_equal(answer.body.used, 1000);
         raw_answer_free(&answer);
@@ -144,8 +133,7 @@ static void ends(void **state)
     /* A body without length ends with close_notify, or without it. */
     server_plan(s, NULL, &(struct server_fault){.kind = SERVER_UNSIZED});
     assert_null(open_tls(s, &client, "localhost"));
-    raw_get(&client, "/k", "");
-    raw_receive(&client, SIZE + 1, &answer);
+    answer = case_get(&client, "/k", "", SIZE + 1);
     assert_int_equal(answer.end, RAW_FIN);
     assert_int_equal(answer.body.used, SIZE);
     raw_answer_free(&answer);
@@ -156,19 +144,12 @@ static void keys_change_within_a_body(void **state)
 {
     struct server *s = *state;
     struct raw_client client;
-    struct raw_answer answer;
 
     server_plan(s, NULL,
                 &(struct server_fault){.kind = SERVER_KEY_UPDATE, .bytes = 12345, .times = 2});
     assert_null(open_tls(s, &client, "localhost"));
-    for (int i = 0; i < 2; i++) {
-        raw_get(&client, "/k", "");
-        raw_receive(&client, SIZE, &answer);
-        assert_int_equal(answer.end, RAW_OPEN);
-        assert_int_equal(answer.body.used, SIZE);
-        assert_int_equal(server_pattern_check(8, 0, answer.body.at, SIZE), -1);
-        raw_answer_free(&answer);
-    }
+    for (int i = 0; i < 2; i++)
+        whole_object(&client);
     raw_close(&client);
 }
 

@@ -116,6 +116,42 @@ static void text_never_overflows(void **state)
     }
 }
 
+static void numbers(void **state)
+{
+    static const struct {
+        uint64_t number;
+        const char *digits;
+    } cases[] = {{0, "0"}, {9, "9"}, {10, "10"}, {UINT64_MAX, "18446744073709551615"}};
+    struct http_text text;
+    const char *out;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        http_text_init(&text, memory, sizeof(memory));
+        http_text_number(&text, cases[i].number);
+        assert_int_equal(http_text_end(&text, &out), 0);
+        assert_string_equal(out, cases[i].digits);
+    }
+    http_text_init(&text, memory, 2);
+    http_text_number(&text, 10); /* no room for the NUL */
+    assert_int_equal(http_text_end(&text, &out), -ENOBUFS);
+}
+
+/* RFC 9110 section 5.6.2 */
+static void names_are_tokens(void **state)
+{
+    static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+                                  "!#$%&'*+-.^_`|~";
+
+    (void)state;
+    for (int letter = 1; letter < 256; letter++) {
+        struct http_request request = {.method = "GET"};
+        const char name[] = {'x', (char)letter, '\0'};
+        assert_int_equal(http_request_header(&request, name, "v"),
+                         strchr(letters, letter) ? 0 : -EINVAL);
+    }
+}
+
 static void headers(void **state)
 {
     struct http_request request = {.method = "GET"};
@@ -179,6 +215,8 @@ int main(void)
         cmocka_unit_test(bad_escapes),
         cmocka_unit_test(queries),
         cmocka_unit_test(text_never_overflows),
+        cmocka_unit_test(numbers),
+        cmocka_unit_test(names_are_tokens),
         cmocka_unit_test(headers),
         cmocka_unit_test(clean_text),
         cmocka_unit_test(credentials_are_copied),

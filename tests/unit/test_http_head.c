@@ -141,10 +141,33 @@ static void other_headers(void **state)
     memset(location, 'a', sizeof(location));
     assert_int_equal(http_head_add(&head, "location", 8, location, sizeof(location)), 0);
     assert_true(head.location_cut && head.location[0] == '\0');
+    assert_int_equal(add("location", "/again"), 0);
     http_head_reset(&head, 200); /* a new status line: nothing is left */
+    assert_string_equal(head.location, "");
     assert_string_equal(head.region, "");
     assert_false(head.has_generation || head.chunked || head.multipart);
     assert_int_equal(head.bytes, 0);
+}
+
+static void date_of_the_answer(void **state)
+{
+    static const char *const same[] = {"Sun, 06 Nov 1994 08:49:37 GMT",
+                                       "Sunday, 06-Nov-94 08:49:37 GMT",
+                                       "Wednesday, 06-Nov-94 08:49:37 GMT", /* the longest */
+                                       "Sun Nov  6 08:49:37 1994"};
+    int64_t unix_s = 0;
+
+    (void)state;
+    http_head_reset(&head, 200);
+    assert_false(http_head_date(&head, &unix_s));
+    assert_int_equal(only("Date", "yesterday"), 0);
+    assert_false(http_head_date(&head, &unix_s));
+    for (size_t i = 0; i < sizeof(same) / sizeof(same[0]); i++) {
+        assert_int_equal(only("Date", same[i]), 0);
+        unix_s = 0;
+        assert_true(http_head_date(&head, &unix_s));
+        assert_int_equal(unix_s, 784111777);
+    }
 }
 
 static void encodings(void **state)
@@ -274,9 +297,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(content_ranges), cmocka_unit_test(content_lengths),
         cmocka_unit_test(etags),          cmocka_unit_test(other_headers),
-        cmocka_unit_test(encodings),      cmocka_unit_test(retry_after),
-        cmocka_unit_test(caps),           cmocka_unit_test(dates),
-        cmocka_unit_test(rfc3339),
+        cmocka_unit_test(encodings),      cmocka_unit_test(date_of_the_answer),
+        cmocka_unit_test(retry_after),    cmocka_unit_test(caps),
+        cmocka_unit_test(dates),          cmocka_unit_test(rfc3339),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -65,55 +65,63 @@ static void hosts_are_found_again(void **state)
     assert_ptr_not_equal(other, f->host);
 }
 
+/* One permit is given back, and the `posted`th post hands it to `next`. */
+static void hand_on(struct fixture *f, unsigned posted, const struct http_permit *next)
+{
+    http_host_release(f->host, HTTP_OUTCOME_OTHER, NULL, 0);
+    assert_int_equal(f->post.posted, posted);
+    assert_ptr_equal(f->post.last, &next->node);
+}
+
+/* Three come to wait, of whom the second leaves: from the middle of the queue, or early, from its
+ * end. Whoever comes behind it is not forgotten. */
+static void wait_and_leave(struct fixture *f, struct http_permit *waiting, bool early)
+{
+    for (unsigned i = 0; i < 3; i++)
+        waiting[i] = (struct http_permit){.env = &f->post.env};
+    for (unsigned i = 0; i < PERMITS_START; i++)
+        assert_true(http_host_acquire(f->host, &waiting[0]));
+    assert_false(http_host_acquire(f->host, &waiting[0]));
+    assert_false(http_host_acquire(f->host, &waiting[1]));
+    if (early)
+        assert_true(http_host_withdraw(f->host, &waiting[1]));
+    assert_false(http_host_acquire(f->host, &waiting[2]));
+    if (!early)
+        assert_true(http_host_withdraw(f->host, &waiting[1]));
+}
+
 static void permits_are_bounded_and_handed_on_in_order(void **state)
 {
     struct fixture *f = *state;
-    struct http_permit first = {.env = &f->post.env}, second = {.env = &f->post.env},
-                       third = {.env = &f->post.env};
+    struct http_permit waiting[3];
 
-    for (unsigned i = 0; i < PERMITS_START; i++)
-        assert_true(http_host_acquire(f->host, &first));
-    assert_false(http_host_acquire(f->host, &first));
-    assert_false(http_host_acquire(f->host, &second));
-    assert_false(http_host_acquire(f->host, &third));
-    assert_true(http_host_withdraw(f->host, &second));
-    assert_false(http_host_withdraw(f->host, &second));
-    http_host_release(f->host, HTTP_OUTCOME_OTHER, 0, 0);
-    assert_int_equal(f->post.posted, 1);
-    assert_ptr_equal(f->post.last, &first.node);
-    assert_false(http_host_withdraw(f->host, &first)); /* it has a permit */
-    http_host_release(f->host, HTTP_OUTCOME_OTHER, 0, 0);
-    assert_ptr_equal(f->post.last, &third.node);
-    http_host_release(f->host, HTTP_OUTCOME_OTHER, 0, 0);
+    wait_and_leave(f, waiting, false);
+    assert_false(http_host_withdraw(f->host, &waiting[1]));
+    hand_on(f, 1, &waiting[0]);
+    assert_false(http_host_withdraw(f->host, &waiting[0])); /* it has a permit */
+    hand_on(f, 2, &waiting[2]);
+    http_host_release(f->host, HTTP_OUTCOME_OTHER, NULL, 0);
     assert_int_equal(f->post.posted, 2);
     assert_int_equal(f->host->used, PERMITS_START - 1);
 }
 
-/* Whoever comes after the last one left the queue is not forgotten. */
 static void the_end_of_the_queue_may_leave(void **state)
 {
     struct fixture *f = *state;
-    struct http_permit first = {.env = &f->post.env}, second = {.env = &f->post.env},
-                       third = {.env = &f->post.env};
+    struct http_permit waiting[3];
 
-    for (unsigned i = 0; i < PERMITS_START; i++)
-        assert_true(http_host_acquire(f->host, &first));
-    assert_false(http_host_acquire(f->host, &first));
-    assert_false(http_host_acquire(f->host, &second));
-    assert_true(http_host_withdraw(f->host, &second));
-    assert_false(http_host_acquire(f->host, &third));
-    http_host_release(f->host, HTTP_OUTCOME_OTHER, 0, 0);
-    assert_ptr_equal(f->post.last, &first.node);
-    http_host_release(f->host, HTTP_OUTCOME_OTHER, 0, 0);
-    assert_ptr_equal(f->post.last, &third.node);
+    wait_and_leave(f, waiting, true);
+    hand_on(f, 1, &waiting[0]);
+    hand_on(f, 2, &waiting[2]);
 }
 
 static void release(struct fixture *f, enum http_outcome outcome, uint64_t first_byte, uint64_t now)
 {
     struct http_permit permit = {.env = &f->post.env};
+    struct http_seen seen = {.first_byte_ns = first_byte};
 
     assert_true(http_host_acquire(f->host, &permit));
-    http_host_release(f->host, outcome, first_byte, now);
+    http_host_release(f->host, outcome, &seen, now);
 }
 
 static void the_limit_follows_the_server(void **state)
@@ -139,6 +147,47 @@ static void the_limit_follows_the_server(void **state)
     for (unsigned i = 0; i < 32 * 33; i++)
         release(f, HTTP_OUTCOME_OK, 10 * MS, i);
     assert_int_equal(f->host->limit, 32); /* the ceiling */
+}
+
+/* Releases one of the permits in use and takes all that there are then. */
+static void keep_busy(struct fixture *f, struct http_permit *permits, uint32_t *used,
+                      uint64_t first_byte)
+{
+    struct http_seen seen = {.first_byte_ns = first_byte};
+
+    http_host_release(f->host, HTTP_OUTCOME_OK, &seen, 1);
+    (*used)--;
+    while (f->host->used < f->host->limit) {
+        permits[*used] = (struct http_permit){.env = &f->post.env};
+        assert_true(http_host_acquire(f->host, &permits[(*used)++]));
+    }
+}
+
+/* In use to its limit, a host that has not yet been slow is given one more for each success. */
+static void the_limit_is_found_quickly(void **state)
+{
+    struct fixture *f = *state;
+    struct http_permit permits[33];
+    uint32_t used = 0;
+
+    while (used < 8) {
+        permits[used] = (struct http_permit){.env = &f->post.env};
+        assert_true(http_host_acquire(f->host, &permits[used++]));
+    }
+    for (unsigned i = 0; i < 8; i++)
+        keep_busy(f, permits, &used, 10 * MS);
+    assert_int_equal(f->host->limit, 16);
+    keep_busy(f, permits, &used, 41 * MS); /* it queues: from here on a round of successes each */
+    for (unsigned i = 0; i < 15; i++)
+        keep_busy(f, permits, &used, 10 * MS);
+    assert_in_range(f->host->limit, 16, 17);
+    for (unsigned i = 0; i < 17; i++)
+        keep_busy(f, permits, &used, 10 * MS);
+    assert_in_range(f->host->limit, 17, 18);
+    while (used) {
+        http_host_release(f->host, HTTP_OUTCOME_OK, NULL, 1);
+        used--;
+    }
 }
 
 static void retries_cost_and_successes_pay(void **state)
@@ -183,6 +232,66 @@ static void quantiles_need_samples(void **state)
     assert_int_equal(http_host_first_byte(f->host, 100), 101 * MS);
 }
 
+static void release_body(struct fixture *f, enum http_outcome outcome, struct http_seen seen)
+{
+    assert_true(http_host_try(f->host));
+    http_host_release(f->host, outcome, &seen, 0);
+}
+
+/* Medians; short bodies and such as took no time tell nothing of a stream. */
+static void answers_are_measured(void **state)
+{
+    struct fixture *f = *state;
+    struct plan_measured measured;
+
+    http_host_measured(f->host, &measured);
+    assert_int_equal(measured.latency_count, 0);
+    assert_int_equal(measured.stream_count, 0);
+    assert_int_equal(measured.latency_ns, 0);
+    assert_int_equal(measured.stream_bytes_per_second, 0);
+    for (uint64_t i = 0; i < 100; i++) {
+        uint64_t kib = i % 2 ? 255 : 256; /* 10 ms; 40 ms for each third long one */
+        release_body(f, HTTP_OUTCOME_OK,
+                     (struct http_seen){.first_byte_ns = i % 3 ? 20 * MS : 90 * MS,
+                                        .body_bytes = kib << 10,
+                                        .body_ns = i % 3 ? 10 * MS : 40 * MS});
+    }
+    release_body(f, HTTP_OUTCOME_OK, (struct http_seen){.body_bytes = 1 << 30});
+    release_body(f, HTTP_OUTCOME_OTHER, (struct http_seen){.first_byte_ns = 0});
+    assert_true(http_host_try(f->host));
+    http_host_release(f->host, HTTP_OUTCOME_OTHER, NULL, 0);
+    http_host_measured(f->host, &measured);
+    assert_int_equal(measured.latency_count, 64);
+    assert_int_equal(measured.stream_count, 50);
+    assert_int_equal(measured.latency_ns, 20 * MS);
+    assert_int_equal(measured.stream_bytes_per_second, 26214400); /* 256 KiB in 10 ms */
+    assert_false(measured.throttled);
+    release(f, HTTP_OUTCOME_THROTTLED, 0, 1);
+    http_host_measured(f->host, &measured);
+    assert_true(measured.throttled);
+}
+
+/* Permits of all hosts; measurements of the one that is asked most. */
+static void usage_is_of_all_hosts(void **state)
+{
+    struct fixture *f = *state;
+    struct driver_usage usage = {.limit = 100, .used = 10};
+    struct http_permit permit = {.env = &f->post.env};
+    struct http_host *other;
+
+    assert_int_equal(http_hosts_get(&f->hosts, "http://localhost/b", 2, 32, &other), 0);
+    assert_true(http_host_acquire(other, &permit));
+    http_host_release(other, HTTP_OUTCOME_OK, &(struct http_seen){.first_byte_ns = 5 * MS}, 0);
+    for (unsigned i = 0; i < 3; i++)
+        release(f, HTTP_OUTCOME_OK, 7 * MS, i);
+    assert_true(http_host_acquire(f->host, &permit));
+    http_hosts_usage(&f->hosts, &usage);
+    assert_int_equal(usage.limit, 100 + PERMITS_START + 2);
+    assert_int_equal(usage.used, 11);
+    assert_int_equal(usage.requests, 4);
+    assert_int_equal(usage.measured.latency_ns, 7 * MS);
+}
+
 static void back_off_is_within_its_bounds(void **state)
 {
     uint64_t last = 0, most = 0, least = UINT64_MAX;
@@ -211,9 +320,12 @@ int main(void)
                                         tear_down),
         cmocka_unit_test_setup_teardown(the_end_of_the_queue_may_leave, set_up, tear_down),
         cmocka_unit_test_setup_teardown(the_limit_follows_the_server, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(the_limit_is_found_quickly, set_up, tear_down),
         cmocka_unit_test_setup_teardown(retries_cost_and_successes_pay, set_up, tear_down),
         cmocka_unit_test_setup_teardown(hedges_are_few, set_up, tear_down),
         cmocka_unit_test_setup_teardown(quantiles_need_samples, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(answers_are_measured, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(usage_is_of_all_hosts, set_up, tear_down),
         cmocka_unit_test(back_off_is_within_its_bounds),
     };
 

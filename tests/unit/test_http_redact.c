@@ -46,6 +46,11 @@ static void urls(void **state)
          "http://"
          "***@host:80"},
         {"https%3A%2F%2FCANARY%40host%2F", "https%3A%2F%2F***%40host%2F"},
+        {"http://"
+         "user:CANARY%2FCANARY%3F%40@host/a@b",
+         "http://"
+         "***@host/a@b"},
+        {"https%3A%2F%2Fuser%3ACANARY%252FCANARY%40host%2Fa@b", "https%3A%2F%2F***%40host%2Fa@b"},
         {"https://"
          "host/a@b?x=c@d",
          "https://"

@@ -17,6 +17,7 @@
 
 #include "base/error.h"
 #include "driver/http/http.h"
+#include "driver/http/transfer.h"
 #include "driver_rig.h"
 #include "http_script_transport.h"
 
@@ -307,6 +308,22 @@ static void stalls(void **state)
 
 /* ---------------------------------------------------------------------------------- hedges -- */
 
+/* A tick that was set for slower stores comes just after a request has begun. */
+static void time_before_the_request_does_not_count(void **state)
+{
+    struct fixture *f = *state;
+
+    begin(f, "first_byte_timeout=1s", NULL);
+    clock_ns += 10 * MS;
+    transfer_tick(f->state->workers[0], 2 * S);
+    assert_false(script_aborted(0));
+    pass(f, 1100 * MS);
+    assert_true(script_aborted(0));
+    pass_until(f, 1);
+    serve_from(f, 1, 0);
+    ends(f, 0);
+}
+
 /* A late first answer: both requests are in flight, each with a permit. */
 static void begin_hedged(struct fixture *f)
 {
@@ -359,6 +376,35 @@ static void one_of_two_fails(void **state)
     assert_int_equal(host_of(f)->used, 2); /* the read's own, and the hedge's */
     serve_from(f, 1, 0);
     ends(f, 0);
+}
+
+/* The second error comes before the request that brought the first has ended: nothing better is to
+ * come, so it counts. */
+static void both_answers_are_errors(void **state)
+{
+    struct fixture *f = *state;
+
+    begin_hedged(f);
+    assert_int_not_equal(script_head(0, 404, ""), 0);
+    assert_int_equal(script_head(1, 404, ""), 0);
+    rig_turn(&f->rig);
+    assert_false(script_runs(0));
+    script_end(1, TRANSPORT_OK, false);
+    ends(f, -ENOENT);
+    assert_int_equal(script_count(), 2);
+}
+
+/* What became of the other request counts, even if that one ends first. */
+static void an_error_and_a_reset(void **state)
+{
+    struct fixture *f = *state;
+
+    begin_hedged(f);
+    host_of(f)->retry_tokens = 0;
+    assert_int_not_equal(script_head(1, 404, ""), 0);
+    script_end(0, TRANSPORT_RESET, false);
+    script_end(1, TRANSPORT_STOPPED, false);
+    ends(f, -ECONNRESET);
 }
 
 static void both_fail(void **state)
@@ -476,9 +522,12 @@ int main(void)
         TEST(retry_after),
         TEST(the_time_is_limited),
         TEST(stalls),
+        TEST(time_before_the_request_does_not_count),
         TEST(the_hedge_wins),
         TEST(the_hedge_loses),
         TEST(one_of_two_fails),
+        TEST(both_answers_are_errors),
+        TEST(an_error_and_a_reset),
         TEST(both_fail),
         TEST(no_permit_no_hedge),
         TEST(canceled_before_the_head),

@@ -260,7 +260,7 @@ static void truncated(void **state)
 }
 
 struct refusing {
-    int result;
+    int64_t result;
     bool at_open;
     unsigned seen;
 };
@@ -298,6 +298,64 @@ static void refused(void **state)
             driver_local.finish_object(&object);
         }
         assert_int_equal(refusing.seen, 1);
+    }
+}
+
+/* A shortage lasts for a batch at most. */
+static void no_descriptor_for_once(void **state)
+{
+    struct local_fixture *f = *state;
+    struct refusing emfile = {-EMFILE, true, 0};
+    struct driver_object object;
+    uint32_t fds_max = f->cache->fds_max;
+
+    rig_set_fault(f->rig, refuse_direct, &emfile);
+    for (unsigned i = 1; i <= 3; i++) {
+        rig_object_init(&object, f->store, "x");
+        read_at(f, &object, 4096, 100000, 0, false);
+        read_at(f, &object, 8192, 100000, 0, false);
+        assert_int_equal(emfile.seen, i);
+        driver_local.finish_object(&object);
+    }
+    f->cache->fds_max = 1; /* our own limit */
+    rig_object_init(&object, f->store, "x");
+    read_at(f, &object, 4096, 100000, 0, false);
+    assert_int_equal(emfile.seen, 3);
+    driver_local.finish_object(&object);
+    assert_int_equal(f->rig->env.operations_direct, 0);
+    f->cache->fds_max = fds_max;
+    rig_object_init(&object, f->store, "x");
+    read_at(f, &object, 4096, 100000, 0, false);
+    assert_int_equal(emfile.seen, 4);
+    driver_local.finish_object(&object);
+}
+
+static void a_descriptor_counts_while_it_is_opened(void **state)
+{
+    struct local_fixture *f = *state;
+    static const int64_t ends[] = {-EMFILE, RIG_LATER, RIG_REAL}; /* the second is canceled */
+    struct refusing held = {0, true, 0};
+    struct driver_object object;
+    struct rig_read read;
+    bool there = supported(f);
+
+    rig_set_fault(f->rig, refuse_direct, &held);
+    for (int i = 0; i < 3; i++) {
+        rig_object_init(&object, f->store, "x");
+        assert_int_equal(rig_probe(f->rig, &object), 0);
+        assert_int_equal(f->cache->fd_count, 1);
+        rig_read_init(&read, &object, 4096, 100000, memory);
+        held.result = RIG_LATER;
+        rig_begin(f->rig, &read);
+        rig_turn(f->rig);
+        assert_int_equal(f->cache->fd_count, 2);
+        held.result = ends[i];
+        if (ends[i] == RIG_LATER)
+            rig_cancel(&read);
+        rig_wait(&read);
+        assert_int_equal(read.read.status, ends[i] == RIG_LATER ? -ECANCELED : 0);
+        assert_int_equal(f->cache->fd_count, ends[i] == RIG_REAL && there ? 2 : 1);
+        driver_local.finish_object(&object);
     }
 }
 
@@ -496,6 +554,8 @@ int main(void)
         ON(vectors_arrive),
         ON(truncated),
         ON(refused),
+        ON(no_descriptor_for_once),
+        ON(a_descriptor_counts_while_it_is_opened),
         ON(other_errors_end_the_read),
         ON(replaced_before_direct_open),
         ON(many_at_once),

@@ -40,6 +40,13 @@ static int teardown(void **state)
 
 /* ------------------------------------------------------------------------ the ways to read -- */
 
+/* An object that the batch reads once. */
+static void once_init(struct driver_object *object, const struct local_fixture *f, const char *key)
+{
+    rig_object_init(object, f->store, key);
+    object->chunk_count = 1;
+}
+
 static void whole_file_needs_no_descriptor(void **state)
 {
     struct local_fixture *f = *state;
@@ -47,7 +54,7 @@ static void whole_file_needs_no_descriptor(void **state)
     struct lsio_object_info info;
 
     rig_file_write(f->directory, "a/b", 5000, 1);
-    rig_object_init(&object, f->store, "a/b");
+    once_init(&object, f, "a/b");
     assert_int_equal(rig_read(f->rig, &object, 1000, 4000, buffer), 0);
     rig_check(buffer, 4000, 1, 1000);
     assert_int_equal(rig_ops_done(f->rig, LOOP_READ_FILE), 1);
@@ -57,19 +64,35 @@ static void whole_file_needs_no_descriptor(void **state)
     assert_int_equal(driver_local.verify_object(&object), 0);
     assert_int_equal(driver_local.object_info(&object, &info), 0);
     assert_int_equal(info.size, 5000);
-    /* the second read opens it, and later ones use that */
-    assert_int_equal(rig_read(f->rig, &object, 0, 5000, buffer), 0);
-    rig_check(buffer, 5000, 1, 0);
-    assert_int_equal(rig_read(f->rig, &object, 17, 100, buffer), 0);
-    rig_check(buffer, 100, 1, 17);
-    assert_int_equal(rig_ops_done(f->rig, LOOP_READ_FILE), 1);
-    assert_int_equal(rig_ops_done(f->rig, LOOP_OPEN), 1);
-    assert_int_equal(rig_ops_done(f->rig, LOOP_READ), 2);
-    assert_int_equal(atomic_load(&object.plan.size), 5000);
-    /* a ring must not take its reads for ones that never wait */
-    int fd = ((struct local_file *)atomic_load(&object.handle))->fd;
-    assert_int_equal(fcntl(fd, F_GETFL) & O_NONBLOCK, 0);
     driver_local.finish_object(&object);
+}
+
+/* The first opens the file, and the others use that, whoever has the name now. */
+static void several_reads_share_a_descriptor(void **state)
+{
+    struct local_fixture *f = *state;
+    static const uint32_t counts[] = {0, 3}; /* not known; known */
+    struct driver_object object;
+
+    for (unsigned i = 0; i < 2; i++) {
+        rig_file_write(f->directory, "x", 5000, 1);
+        rig_file_write(f->directory, "new", 5000, 2);
+        rig_object_init(&object, f->store, "x");
+        object.chunk_count = counts[i];
+        assert_int_equal(rig_read(f->rig, &object, 0, 5000, buffer), 0);
+        rig_check(buffer, 5000, 1, 0);
+        assert_int_equal(rename(local_path(f, "new"), local_path(f, "x")), 0);
+        assert_int_equal(rig_read(f->rig, &object, 17, 100, buffer), 0);
+        rig_check(buffer, 100, 1, 17);
+        assert_int_equal(rig_ops_done(f->rig, LOOP_READ_FILE), 0);
+        assert_int_equal(rig_ops_done(f->rig, LOOP_OPEN), 1 + i);
+        assert_int_equal(rig_ops_done(f->rig, LOOP_READ), 2 + 2 * i);
+        assert_int_equal(atomic_load(&object.plan.size), 5000);
+        /* a ring must not take its reads for ones that never wait */
+        int fd = ((struct local_file *)atomic_load(&object.handle))->fd;
+        assert_int_equal(fcntl(fd, F_GETFL) & O_NONBLOCK, 0);
+        driver_local.finish_object(&object);
+    }
 }
 
 static void whole_file_only_where_safe(void **state)
@@ -79,21 +102,21 @@ static void whole_file_only_where_safe(void **state)
     struct rig_read read;
 
     rig_file_write(f->directory, "x", 100000, 1);
-    rig_object_init(&object, f->store, "x");
+    once_init(&object, f, "x");
     assert_int_equal(rig_read(f->rig, &object, 0, 65537, buffer), 0); /* too long */
     driver_local.finish_object(&object);
-    rig_object_init(&object, f->store, "x");
+    once_init(&object, f, "x");
     rig_read_init(&read, &object, 0, 4096, buffer);
     read.read.part = true;
     rig_begin(f->rig, &read);
     rig_wait(&read);
     assert_int_equal(read.read.status, 0);
     driver_local.finish_object(&object);
-    rig_object_init(&object, f->store, "x");
+    once_init(&object, f, "x");
     atomic_store(&object.plan.size, 100000); /* stated by the caller: to be compared */
     assert_int_equal(rig_read(f->rig, &object, 0, 4096, buffer), 0);
     driver_local.finish_object(&object);
-    rig_object_init(&object, f->store, "x");
+    once_init(&object, f, "x");
     atomic_store(&object.plan.size, 99999);
     assert_int_equal(rig_read(f->rig, &object, 0, 4096, buffer), LSIO_E_CHANGED);
     assert_int_equal(rig_ops_done(f->rig, LOOP_READ_FILE), 0);
@@ -282,12 +305,69 @@ static void whole_file_trouble_goes_the_general_way(void **state)
     for (size_t i = 0; i < sizeof(results) / sizeof(results[0]); i++) {
         struct failing failing = {LOOP_READ_FILE, results[i], 1, 0};
         rig_set_fault(f->rig, fail_some, &failing);
-        rig_object_init(&object, f->store, "x");
+        once_init(&object, f, "x");
         memset(buffer, 0, 5000);
         assert_int_equal(rig_read(f->rig, &object, 0, 5000, buffer), 0);
         rig_check(buffer, 5000, 1, 0);
         assert_int_equal(failing.seen, 1);
         driver_local.finish_object(&object);
+    }
+}
+
+static uint64_t clock_ns;
+
+static uint64_t fake_now(void)
+{
+    return clock_ns;
+}
+
+static int setup_clocked(void **state)
+{
+    static struct loop_os os;
+
+    os = loop_os_linux;
+    os.now_ns = fake_now;
+    clock_ns = 1;
+    *state = local_begin("controlled", &os, NULL);
+    return 0;
+}
+
+static int64_t hold_whole_files(const struct loop_op *op, void *data)
+{
+    (void)data;
+    return op->kind == LOOP_READ_FILE ? RIG_LATER : RIG_REAL;
+}
+
+static void turn_for_seconds(struct rig *rig, unsigned seconds)
+{
+    clock_ns += seconds * UINT64_C(1000000000);
+    for (int i = 0; i < 4; i++)
+        rig_turn(rig);
+}
+
+/* Also on a worker that has left its loop, which was refused, and got another. */
+static void whole_file_that_waits_goes_the_general_way(void **state)
+{
+    struct local_fixture *f = *state;
+    struct driver_object object;
+    struct rig_read read;
+
+    rig_file_write(f->directory, "x", 5000, 1);
+    rig_set_fault(f->rig, hold_whole_files, NULL);
+    for (int left = 0; left < 2; left++) {
+        once_init(&object, f, "x");
+        rig_read_init(&read, &object, 0, 5000, buffer);
+        rig_begin(f->rig, &read);
+        turn_for_seconds(f->rig, 1);
+        assert_int_equal(read.completions, 0);
+        assert_int_equal(f->rig->env.background, 1);
+        turn_for_seconds(f->rig, 1);
+        assert_int_equal(read.completions, 1);
+        assert_int_equal(read.read.status, 0);
+        rig_check(buffer, 5000, 1, 0);
+        driver_local.finish_object(&object);
+        rig_leave(f->rig, f->state);
+        assert_int_equal(f->rig->env.background, 0);
     }
 }
 
@@ -349,7 +429,7 @@ static void expect_status(struct local_fixture *f, const char *key, int status)
     for (int i = 0; i < 2; i++) {
         struct driver_object object;
         int got;
-        rig_object_init(&object, f->store, key);
+        once_init(&object, f, key);
         got = rig_read(f->rig, &object, 0, sizes[i], buffer);
         if (got != status)
             fail_msg("%s, %llu bytes: %d instead of %d", key, (unsigned long long)sizes[i], got,
@@ -418,12 +498,11 @@ static void links_followed(void **state)
     static const uint64_t seeds[] = {1, 2, 1, 1};
 
     make_links(f);
-    for (int i = 0; i < 4; i++) {
-        rig_object_init(&object, f->store, keys[i]);
-        assert_int_equal(rig_read(f->rig, &object, 0, 100, buffer), 0);
-        rig_check(buffer, 100, seeds[i], 0);
+    for (int i = 0; i < 8; i++) {
+        rig_object_init(&object, f->store, keys[i / 2]);
+        object.chunk_count = i % 2; /* both ways */
         assert_int_equal(rig_read(f->rig, &object, 50, 50, buffer), 0);
-        rig_check(buffer, 50, seeds[i], 50);
+        rig_check(buffer, 50, seeds[i / 2], 50);
         driver_local.finish_object(&object);
     }
     cache_forget_store(f->cache, local_store_of(f->store));
@@ -436,11 +515,11 @@ static void links_beneath(void **state)
     struct driver_object object;
 
     make_links(f);
-    rig_object_init(&object, f->store, "inside");
+    once_init(&object, f, "inside");
     assert_int_equal(rig_read(f->rig, &object, 0, 100, buffer), 0);
     rig_check(buffer, 100, 1, 0);
     driver_local.finish_object(&object);
-    rig_object_init(&object, f->store, "real/deep/real/file");
+    once_init(&object, f, "real/deep/real/file");
     assert_int_equal(rig_read(f->rig, &object, 0, 100, buffer), 0);
     driver_local.finish_object(&object);
     expect_status(f, "up", -EACCES);
@@ -456,7 +535,7 @@ static void etags(void **state)
     struct lsio_object_info info, again;
 
     rig_file_write(f->directory, "x", 1000, 1);
-    rig_object_init(&object, f->store, "x");
+    once_init(&object, f, "x");
     assert_int_equal(driver_local.object_info(&object, &info), 0);
     object.etag = info.etag;
     assert_int_equal(rig_read(f->rig, &object, 0, 1000, buffer), 0);
@@ -543,7 +622,7 @@ static void cancel_everywhere(void **state)
     rig_set_fault(f->rig, hold_back, &hold);
     rig_set_fault(&f->rigs[1], hold_back, &hold);
     /* a whole-file chain */
-    rig_object_init(&object, f->store, "x");
+    once_init(&object, f, "x");
     rig_read_init(&opener, &object, 0, 10, buffer);
     rig_begin(f->rig, &opener);
     rig_cancel(&opener);
@@ -615,6 +694,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(whole_file_needs_no_descriptor),
+        TEST(several_reads_share_a_descriptor),
         TEST(whole_file_only_where_safe),
         TEST(warm_names_are_opened_at_once),
         TEST(probe_finds_size),
@@ -624,6 +704,8 @@ int main(void)
         TEST(device_errors_are_final),
         TEST(passing_errors_pass),
         TEST(whole_file_trouble_goes_the_general_way),
+        cmocka_unit_test_setup_teardown(whole_file_that_waits_goes_the_general_way, setup_clocked,
+                                        teardown),
         TEST(stale_handle_is_reopened),
         TEST(stale_name_is_opened_again),
         TEST(absent),

@@ -96,10 +96,10 @@ static void expect_says(const char *text, const char *part)
 
 static char *explain(struct fixture *f, const char *url, int format)
 {
-    const struct plan_profile *profiles[] = {&f->profile};
+    struct plan_store store = {.url = url, .profile = &f->profile};
     char *text = NULL;
 
-    assert_int_equal(plan_explain(&f->input, &url, profiles, 1, format, &text), 0);
+    assert_int_equal(plan_explain(&f->input, &store, 1, format, &text), 0);
     assert_non_null(text);
     return text;
 }
@@ -162,6 +162,48 @@ static void text_says_why_the_profile_was_chosen(void **state)
     free(text);
 }
 
+/* What was measured, and what follows from it. */
+static void measurements_are_shown(void **state)
+{
+    struct fixture *f = *state;
+    struct plan_measured measured = {.latency_ns = 100000000,
+                                     .stream_bytes_per_second = 70000000,
+                                     .latency_count = 64,
+                                     .stream_count = 3};
+    struct plan_store store = {.url = "s3://b", .profile = &f->profile, .measured = &measured};
+    char *text = NULL;
+
+    fixture_reset(f, "cloud");
+    assert_int_equal(plan_profile_set(&f->profile, "split_bytes", "5M"), 1);
+    assert_int_equal(plan_explain(&f->input, &store, 1, LSIO_EXPLAIN_JSON, &text), 0);
+    expect_json(text);
+    expect_says(text, "\"remote\": true");
+    expect_says(text, "\"autotune\": true");
+    expect_says(text, "\"tuned\": [\"gap_bytes\", \"request_bytes_max\"]");
+    expect_says(text, "\"latency_ns\": 100000000,");
+    expect_says(text, "\"latency_count\": 64,");
+    expect_says(text, "\"stream_bytes_per_second\": 70000000,");
+    expect_says(text, "\"stream_count\": 3,");
+    expect_says(text, "\"throttled\": false,");
+    expect_says(text, "\"followed_by\": []");
+    free(text);
+    assert_true(plan_profile_follow(&f->profile, &measured));
+    measured.throttled = true;
+    assert_int_equal(plan_explain(&f->input, &store, 1, LSIO_EXPLAIN_JSON, &text), 0);
+    expect_json(text);
+    expect_says(text, "\"throttled\": true,");
+    expect_says(text, "\"followed_by\": [\"gap_bytes\", \"request_bytes_max\", "
+                      "\"request_latency_ns\", \"iops_max\"]");
+    free(text);
+    assert_int_equal(plan_explain(&f->input, &store, 1, LSIO_EXPLAIN_TEXT, &text), 0);
+    expect_says(text, "direct off, remote\n");
+    expect_says(text, " tuned gap_bytes request_bytes_max\n");
+    expect_says(text, "first byte after 100000000 ns (median of 64 requests), then 70000000 "
+                      "bytes/s (of 3), throttled\n");
+    expect_says(text, " followed by gap_bytes request_bytes_max request_latency_ns iops_max\n");
+    free(text);
+}
+
 static void overlaps_are_not_waste(void **state)
 {
     struct fixture *f = *state;
@@ -198,11 +240,11 @@ static void nothing_at_all(void **state)
     char *text = NULL;
 
     fixture_reset(f, "ssd");
-    assert_int_equal(plan_explain(&f->input, NULL, NULL, 0, LSIO_EXPLAIN_JSON, &text), 0);
+    assert_int_equal(plan_explain(&f->input, NULL, 0, LSIO_EXPLAIN_JSON, &text), 0);
     expect_json(text);
     expect_says(text, "\"stores\": []");
     free(text);
-    assert_int_equal(plan_explain(&f->input, NULL, NULL, 0, LSIO_EXPLAIN_TEXT, &text), 0);
+    assert_int_equal(plan_explain(&f->input, NULL, 0, LSIO_EXPLAIN_TEXT, &text), 0);
     expect_says(text, "chunks      0");
     free(text);
 }
@@ -211,8 +253,8 @@ static void stores_are_told_apart(void **state)
 {
     struct fixture *f = *state;
     struct plan_profile cloud;
-    const struct plan_profile *profiles[] = {&f->profile, &cloud};
-    const char *urls[] = {"/near", "s3://far"};
+    const struct plan_store stores[] = {{.url = "/near", .profile = &f->profile},
+                                        {.url = "s3://far", .profile = &cloud}};
     char *text = NULL, *second, *total;
 
     fixture_reset(f, "nvme");
@@ -223,7 +265,7 @@ static void stores_are_told_apart(void **state)
         add_direct(f, object, 0, 4096 * 10);
         add_direct(f, object, 4096 * 15, 4096 * 10);
     }
-    assert_int_equal(plan_explain(&f->input, urls, profiles, 2, LSIO_EXPLAIN_JSON, &text), 0);
+    assert_int_equal(plan_explain(&f->input, stores, 2, LSIO_EXPLAIN_JSON, &text), 0);
     expect_json(text);
     second = strstr(text, "s3://far");
     assert_non_null(second);
@@ -264,6 +306,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(json_has_the_numbers_of_the_plan),
         cmocka_unit_test(text_says_why_the_profile_was_chosen),
+        cmocka_unit_test(measurements_are_shown),
         cmocka_unit_test(overlaps_are_not_waste),
         cmocka_unit_test(strings_are_escaped),
         cmocka_unit_test(nothing_at_all),

@@ -85,6 +85,14 @@ static void every_field_can_be_set(void **unused)
     assert_int_equal(profile.direct, PLAN_DIRECT_OFF);
     assert_int_equal(plan_profile_set(&profile, "direct", "auto"), 1);
     assert_int_equal(profile.direct, PLAN_DIRECT_AUTO);
+    assert_int_equal(plan_profile_set(&profile, "autotune", "on"), 1);
+    assert_true(profile.autotune);
+    assert_int_equal(plan_profile_set(&profile, "autotune", "false"), 1);
+    assert_false(profile.autotune);
+    assert_int_equal(plan_profile_set(&profile, "autotune", "true"), 1);
+    assert_true(profile.autotune);
+    assert_int_equal(plan_profile_set(&profile, "autotune", "off"), 1);
+    assert_false(profile.autotune);
 }
 
 static void only_its_own_field_changes(void **unused)
@@ -145,6 +153,8 @@ static void bad_values_are_refused(void **unused)
         {"direct", ""},
         {"direct", "yes"},
         {"direct", "AUTO"},
+        {"autotune", ""},
+        {"autotune", "auto"},
     };
     struct plan_profile profile = profile_of("ssd"), before = profile_of("ssd");
 
@@ -156,6 +166,7 @@ static void bad_values_are_refused(void **unused)
     }
     assert_int_equal(plan_profile_set(&profile, "gap_bytes", NULL), -EINVAL);
     assert_int_equal(plan_profile_set(&profile, "direct", NULL), -EINVAL);
+    assert_int_equal(plan_profile_set(&profile, "autotune", NULL), -EINVAL);
     assert_memory_equal(&profile, &before, sizeof(profile));
 }
 
@@ -247,6 +258,168 @@ static void what_is_given_is_not_tuned(void **unused)
     }
 }
 
+/* ------------------------------------------------------------------------------- following -- */
+
+static struct plan_measured seen(uint64_t latency_ms, uint64_t stream_bytes_per_second)
+{
+    return (struct plan_measured){.latency_ns = latency_ms * 1000000,
+                                  .stream_bytes_per_second = stream_bytes_per_second,
+                                  .latency_count = 64,
+                                  .stream_count = 64};
+}
+
+/* The same numbers make the same profile, whether given or measured. */
+static void measured_numbers_count_like_given_ones(void **unused)
+{
+    static const char *const followers[] = {"cloud", "http"};
+    struct plan_measured measured = seen(100, 50 * MB);
+    struct plan_profile given = far_away();
+
+    (void)unused;
+    for (size_t i = 0; i < 2; i++) {
+        struct plan_profile profile = profile_of(followers[i]);
+
+        assert_true(plan_profile_follow(&profile, &measured));
+        assert_int_equal(profile.request_latency_ns, given.request_latency_ns);
+        assert_int_equal(profile.stream_bytes_per_second, given.stream_bytes_per_second);
+        assert_int_equal(profile.request_bytes_max, given.request_bytes_max);
+        assert_int_equal(profile.split_bytes, given.split_bytes);
+        assert_int_equal(profile.gap_bytes, i == 0 ? given.gap_bytes : profile.gap_bytes_max);
+        assert_int_equal(profile.tuned, TUNED);
+        assert_false(plan_profile_follow(&profile, &measured));
+    }
+}
+
+static void few_measurements_do_not_count(void **unused)
+{
+    struct plan_profile profile = profile_of("cloud"), before = profile;
+    struct plan_measured measured = seen(1000, 500 * MB);
+
+    (void)unused;
+    measured.latency_count = measured.stream_count = 15;
+    assert_false(plan_profile_follow(&profile, &measured));
+    assert_memory_equal(&profile, &before, sizeof(profile));
+    measured.stream_count = 16; /* each by itself */
+    assert_true(plan_profile_follow(&profile, &measured));
+    assert_int_equal(profile.stream_bytes_per_second, 500 * MB);
+    assert_int_equal(profile.request_latency_ns, before.request_latency_ns);
+    assert_int_equal(profile.followed, TUNED | PLAN_TUNED_STREAM);
+    measured.latency_count = 16;
+    assert_true(plan_profile_follow(&profile, &measured));
+    assert_int_equal(profile.request_latency_ns, UINT64_C(1000000000));
+}
+
+/* Noise of less than a quarter does not move it, in either direction; a drift does at last. */
+static void a_profile_does_not_flap(void **unused)
+{
+    struct plan_profile profile = profile_of("cloud");
+    struct plan_measured measured = seen(100, 40 * MB);
+    unsigned moves = 0;
+
+    (void)unused;
+    assert_true(plan_profile_follow(&profile, &measured));
+    for (unsigned i = 0; i < 100; i++) {
+        measured = seen(i % 2 ? 124 : 76, i % 3 ? 50 * MB : 30 * MB);
+        assert_false(plan_profile_follow(&profile, &measured));
+        assert_int_equal(profile.request_latency_ns, 100000000);
+    }
+    for (uint64_t ms = 100; ms <= 200; ms++) {
+        measured = seen(ms, 40 * MB);
+        moves += plan_profile_follow(&profile, &measured);
+    }
+    assert_int_equal(moves, 3); /* 126, 158, 198 */
+    assert_int_equal(profile.request_latency_ns, 198000000);
+}
+
+static void what_is_given_does_not_follow(void **unused)
+{
+    static const char *const keys[] = {
+        "gap_bytes",          "request_bytes_max",       "split_bytes",
+        "request_latency_ns", "stream_bytes_per_second", "iops_max"};
+    struct plan_measured measured = seen(100, 200 * MB);
+
+    (void)unused;
+    for (uint32_t i = 0; i < 6; i++) {
+        struct plan_profile profile = profile_of("cloud"), all = profile;
+
+        assert_int_equal(plan_profile_set(&profile, keys[i], "2345678"), 1);
+        plan_profile_tune(&profile);
+        assert_true(plan_profile_follow(&profile, &measured));
+        assert_true(plan_profile_follow(&all, &measured));
+        assert_int_equal(profile.followed, all.followed & ~(1u << i));
+        assert_int_equal(profile.gap_bytes == 2345678, i == 0);
+        assert_int_equal(profile.request_bytes_max == 2345678, i == 1);
+        assert_int_equal(profile.split_bytes == 2345678, i == 2);
+        assert_int_equal(profile.request_latency_ns == 2345678, i == 3);
+        assert_int_equal(profile.stream_bytes_per_second == 2345678, i == 4);
+        assert_int_equal(profile.iops_max == 2345678, i == 5);
+    }
+}
+
+static void only_network_profiles_follow_and_only_if_allowed(void **unused)
+{
+    struct plan_measured measured = seen(100, 200 * MB);
+
+    (void)unused;
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        struct plan_profile profile = profile_of(names[i]), before;
+
+        assert_int_equal(plan_profile_set(&profile, "autotune", "off"), 1);
+        before = profile;
+        assert_false(plan_profile_follow(&profile, &measured));
+        assert_memory_equal(&profile, &before, sizeof(profile));
+        assert_int_equal(plan_profile_set(&profile, "autotune", "on"), 1);
+        assert_int_equal(plan_profile_follow(&profile, &measured), profile.remote);
+    }
+}
+
+/* A server that answers soon, quickly and without limits is not held to a bucket's request rate. */
+static void a_guessed_rate_counts_only_where_requests_are_throttled(void **unused)
+{
+    struct plan_profile profile = profile_of("cloud");
+    struct plan_measured measured = seen(1, 1000 * MB);
+
+    (void)unused;
+    assert_true(plan_profile_follow(&profile, &measured));
+    assert_int_equal(profile.iops_max, 0);
+    assert_int_equal(profile.gap_bytes, MB);
+    measured.throttled = true;
+    assert_true(plan_profile_follow(&profile, &measured));
+    assert_int_equal(profile.iops_max, 5000);
+    assert_int_equal(profile.gap_bytes, profile.gap_bytes_max);
+    assert_false(plan_profile_follow(&profile, &measured));
+}
+
+static void following_copes_with_any_numbers(void **unused)
+{
+    static const uint64_t numbers[] = {0, 1, 1000, INT64_MAX, UINT64_MAX};
+
+    (void)unused;
+    for (size_t i = 0; i < 25; i++) {
+        struct plan_profile profile = profile_of("cloud");
+        struct plan_measured measured = seen(0, numbers[i % 5]);
+
+        measured.latency_ns = numbers[i / 5];
+        assert_true(plan_profile_follow(&profile, &measured));
+        assert_true(profile.gap_bytes <= profile.gap_bytes_max);
+        assert_in_range(profile.request_bytes_max, MIB, 64 * MIB);
+        assert_int_equal(profile.split_bytes, profile.request_bytes_max);
+    }
+}
+
+static void tuned_fields_have_the_names_of_options(void **unused)
+{
+    (void)unused;
+    for (uint32_t i = 0; i < PLAN_TUNED_COUNT; i++) {
+        struct plan_profile profile = {.tuned = UINT32_MAX};
+
+        assert_int_equal(plan_profile_set(&profile, plan_tuned_name(i), "1"), 1);
+        assert_int_equal(profile.tuned, UINT32_MAX & ~(1u << i));
+    }
+}
+
+/* ---------------------------------------------------------------------------------- shares -- */
+
 /* Requests of a batch of one-byte chunks without gaps. */
 static uint64_t request_count(const struct plan_profile *profile, uint64_t batch_bytes)
 {
@@ -308,6 +481,14 @@ int main(void)
         cmocka_unit_test(a_gap_costs_what_a_request_waits),
         cmocka_unit_test(tuning_copes_with_any_numbers),
         cmocka_unit_test(what_is_given_is_not_tuned),
+        cmocka_unit_test(measured_numbers_count_like_given_ones),
+        cmocka_unit_test(few_measurements_do_not_count),
+        cmocka_unit_test(a_profile_does_not_flap),
+        cmocka_unit_test(what_is_given_does_not_follow),
+        cmocka_unit_test(only_network_profiles_follow_and_only_if_allowed),
+        cmocka_unit_test(a_guessed_rate_counts_only_where_requests_are_throttled),
+        cmocka_unit_test(following_copes_with_any_numbers),
+        cmocka_unit_test(tuned_fields_have_the_names_of_options),
         cmocka_unit_test(shares_fill_whole_rounds),
         cmocka_unit_test(shares_leave_short_and_long_batches_alone),
         cmocka_unit_test(shares_have_room_for_a_whole_chunk),

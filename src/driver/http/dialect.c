@@ -54,6 +54,17 @@ static int region_apply(const struct http_store *store, struct http_request *req
     return status;
 }
 
+/* S3 sends checksums to those only who ask ("GetObject"); the others send what they have. */
+static int checksum_ask(const struct http_store *store, struct http_request *request)
+{
+    const struct http_address *address = &store->settings.address;
+
+    if (!store->settings.verify_checksums || address->dialect != HTTP_DIALECT_S3 ||
+        address->signed_query)
+        return 0;
+    return http_request_header(request, "x-amz-checksum-mode", "ENABLED");
+}
+
 int http_object_request(const struct http_store *store, const char *key,
                         struct http_request *request, struct http_text *text)
 {
@@ -66,7 +77,8 @@ int http_object_request(const struct http_store *store, const char *key,
     request->host = place.host;
     request->path = place.path;
     request->query = place.query;
-    return region_apply(store, request, text);
+    status = region_apply(store, request, text);
+    return status ? status : checksum_ask(store, request);
 }
 
 int http_bucket_request(const struct http_store *store, struct http_request *request,

@@ -185,7 +185,7 @@ static int add_last_modified(struct http_head *head, struct field value)
 
 static int add_date(struct http_head *head, struct field value)
 {
-    head->has_date = http_date_parse(value.at, value.count, &head->date_s) == 0;
+    field_copy(value, head->date, sizeof(head->date));
     return 0;
 }
 
@@ -238,35 +238,44 @@ static int add_location(struct http_head *head, struct field value)
 
 /* ------------------------------------------------------------------------------------- head -- */
 
+#define NAMED(text, function)                                                                      \
+    {                                                                                              \
+        text, sizeof(text) - 1, function                                                           \
+    }
+
 static const struct {
     const char *name;
+    size_t name_bytes;
     header_fn *add;
 } headers[] = {
-    {"content-length", add_content_length},
-    {"content-range", add_content_range},
-    {"transfer-encoding", add_transfer_encoding},
-    {"content-encoding", add_content_encoding},
-    {"x-goog-stored-content-encoding", add_stored_encoding},
-    {"content-type", add_content_type},
-    {"accept-ranges", add_accept_ranges},
-    {"etag", add_etag},
-    {"last-modified", add_last_modified},
-    {"date", add_date},
-    {"retry-after", add_retry_after},
-    {"x-goog-generation", add_generation},
-    {"x-amz-version-id", add_version},
-    {"x-ms-version-id", add_version},
-    {"x-amz-bucket-region", add_region},
-    {"x-ms-error-code", add_error_code},
-    {"x-amz-request-id", add_request_id},
-    {"x-ms-request-id", add_request_id},
-    {"x-guploader-uploadid", add_request_id},
-    {"location", add_location},
+    NAMED("content-length", add_content_length),
+    NAMED("content-range", add_content_range),
+    NAMED("transfer-encoding", add_transfer_encoding),
+    NAMED("content-encoding", add_content_encoding),
+    NAMED("x-goog-stored-content-encoding", add_stored_encoding),
+    NAMED("content-type", add_content_type),
+    NAMED("accept-ranges", add_accept_ranges),
+    NAMED("etag", add_etag),
+    NAMED("last-modified", add_last_modified),
+    NAMED("date", add_date),
+    NAMED("retry-after", add_retry_after),
+    NAMED("x-goog-generation", add_generation),
+    NAMED("x-amz-version-id", add_version),
+    NAMED("x-ms-version-id", add_version),
+    NAMED("x-amz-bucket-region", add_region),
+    NAMED("x-ms-error-code", add_error_code),
+    NAMED("x-amz-request-id", add_request_id),
+    NAMED("x-ms-request-id", add_request_id),
+    NAMED("x-guploader-uploadid", add_request_id),
+    NAMED("location", add_location),
 };
+
+#undef NAMED
 
 void http_head_reset(struct http_head *head, unsigned status)
 {
-    memset(head, 0, sizeof(*head));
+    memset(head, 0, offsetof(struct http_head, location));
+    head->location[0] = '\0';
     head->status = (uint16_t)status;
     head->content_length = HTTP_SIZE_UNKNOWN;
     head->range_total = HTTP_SIZE_UNKNOWN;
@@ -289,18 +298,26 @@ int http_head_add(struct http_head *head, const char *name, size_t name_bytes, c
     while (field.count > 0 && strchr(" \t\r\n", field.at[field.count - 1]))
         field.count--;
     for (size_t i = 0; i < sizeof(headers) / sizeof(headers[0]); i++) {
-        if (strlen(headers[i].name) == name_bytes &&
+        if (headers[i].name_bytes == name_bytes && headers[i].name[0] == (name[0] | 0x20) &&
             strncasecmp(headers[i].name, name, name_bytes) == 0)
             return headers[i].add(head, field);
     }
+    http_checksum_take(&head->checksum, name, name_bytes, field.at, field.count);
     return 0;
+}
+
+bool http_head_date(const struct http_head *head, int64_t *unix_s)
+{
+    return http_date_parse(head->date, strlen(head->date), unix_s) == 0;
 }
 
 bool http_head_retry_after(const struct http_head *head, int64_t now_s, uint64_t *wait_ms)
 {
     uint64_t wait_s = head->retry_after_s;
-    int64_t then_s = head->has_date ? head->date_s : now_s;
+    int64_t then_s;
 
+    if (!http_head_date(head, &then_s))
+        then_s = now_s;
     if (!head->has_retry_after_s) {
         if (!head->has_retry_after_date)
             return false;

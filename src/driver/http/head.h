@@ -15,6 +15,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "driver/http/checksum.h"
+
 #define HTTP_HEAD_BYTES_MAX (64u * 1024)
 #define HTTP_SIZE_UNKNOWN   UINT64_MAX
 
@@ -41,7 +43,7 @@ struct http_head {
     bool multipart;      /* Content-Type: multipart/byteranges */
     bool xml;            /* Content-Type: application/xml or text/xml */
     bool location_cut;   /* Location was longer than there is room for */
-    bool has_date, has_last_modified, has_generation;
+    bool has_last_modified, has_generation;
     bool has_retry_after_s, has_retry_after_date;
     uint32_t bytes;          /* of all headers so far */
     uint64_t content_length; /* HTTP_SIZE_UNKNOWN if absent */
@@ -51,17 +53,18 @@ struct http_head {
     uint64_t generation;  /* x-goog-generation */
     uint64_t retry_after_s;
     int64_t retry_after_date_s; /* dates are seconds since 1970 */
-    int64_t date_s;
     int64_t last_modified_s;
-    char etag[128];            /* as sent, with quotes and W/; "" if absent or longer */
-    char version[64];          /* x-amz-version-id, x-ms-version-id */
-    char region[32];           /* x-amz-bucket-region */
-    char error_code[64];       /* x-ms-error-code */
-    char request_id[64];       /* x-amz-request-id, x-ms-request-id, x-guploader-uploadid */
-    char content_range[80];    /* as sent, cut */
-    char content_encoding[24]; /* of HTTP_ENCODING_OTHER */
-    char stored_encoding[24];  /* x-goog-stored-content-encoding */
-    char location[2048];
+    char date[40];                 /* Date as sent: few answers are asked for it */
+    char etag[128];                /* as sent, with quotes and W/; "" if absent or longer */
+    char version[64];              /* x-amz-version-id, x-ms-version-id */
+    char region[32];               /* x-amz-bucket-region */
+    char error_code[64];           /* x-ms-error-code */
+    char request_id[64];           /* x-amz-request-id, x-ms-request-id, x-guploader-uploadid */
+    char content_range[80];        /* as sent, cut */
+    char content_encoding[24];     /* of HTTP_ENCODING_OTHER */
+    char stored_encoding[24];      /* x-goog-stored-content-encoding */
+    struct http_checksum checksum; /* of the object */
+    char location[2048];           /* last: a reset empties it and leaves the rest */
 };
 
 /* Begins a new head. */
@@ -73,6 +76,9 @@ void http_head_reset(struct http_head *head, unsigned status);
  * what was asked (HTTP_RANGE_BAD). */
 int http_head_add(struct http_head *head, const char *name, size_t name_bytes, const char *value,
                   size_t value_bytes);
+
+/* When the answer was made, by the server's clock; false if it does not say. */
+bool http_head_date(const struct http_head *head, int64_t *unix_s);
 
 /* How long the server wants us to wait: true and milliseconds from now. A date is taken relative to
  * the answer's own Date, so that clocks need not agree; without one, to now_s. */

@@ -5,6 +5,20 @@
  * the one who has waited longest, by a message to its worker, so none is lost between a release and
  * the next look.
  *
+ * The limit grows by one for each round of successes, and is halved when the server says that it is
+ * too much. Before that was ever heard, it grows by one for each success while all of it is in use:
+ * as TCP's slow start does (RFC 5681 section 3.1), for the first reads of a program are often its
+ * only ones.
+ *
+ * Measuring. The rate of a stream is that of bodies of STREAM_BYTES_MIN or more, which are mostly
+ * past TCP's slow start (RFC 5681); shorter ones would show the window's growth instead. It is
+ * delivered bytes over the time that they took, as in "Delivery Rate Estimation"
+ * (draft-cheng-iccrg-delivery-rate-estimation), and the median over requests. That draft leaves out
+ * samples that a slow application limited. Here that is the reader whose worker runs chains, and
+ * nothing tells such samples apart; but then the rate is what this program takes, which is what
+ * planning wants. A body that had come before it was read looks too quick, and first bytes then
+ * look late; the median bears some of those.
+ *
  * Invariants: used <= limit but for the time after the limit was halved; a queued permit means that
  * used >= limit. Hosts live as long as the context.
  *
@@ -17,8 +31,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SLOW_FACTOR 4u
-#define SAMPLES_MIN 8u
+#define SLOW_FACTOR      4u
+#define QUANTILE_MIN     8u /* quantiles of fewer mean nothing */
+#define STREAM_BYTES_MIN (UINT64_C(256) << 10)
 
 /* ----------------------------------------------------------------------------------- table -- */
 
@@ -140,24 +155,11 @@ bool http_host_withdraw(struct http_host *host, struct http_permit *permit)
     return queued;
 }
 
-static int compare(const void *a, const void *b)
-{
-    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-
-    return x < y ? -1 : x > y;
-}
-
 static uint64_t quantile_locked(const struct http_host *host, uint32_t percent)
 {
-    uint64_t sorted[HTTP_LATENCY_SLOTS];
-    uint32_t count =
-        host->first_byte_count < HTTP_LATENCY_SLOTS ? host->first_byte_count : HTTP_LATENCY_SLOTS;
-
-    if (count < SAMPLES_MIN)
-        return 0;
-    memcpy(sorted, host->first_byte_ns, count * sizeof(*sorted));
-    qsort(sorted, count, sizeof(*sorted), compare);
-    return sorted[(count - 1) * percent / 100];
+    return samples_count(&host->first_bytes) < QUANTILE_MIN
+               ? 0
+               : samples_quantile(&host->first_bytes, percent);
 }
 
 static void limit_halve(struct http_host *host, uint64_t now_ns)
@@ -167,6 +169,7 @@ static void limit_halve(struct http_host *host, uint64_t now_ns)
     if (pause_ns < HTTP_HALVE_NS_MIN)
         pause_ns = HTTP_HALVE_NS_MIN;
     host->throttled++;
+    host->slowed = true;
     if (host->halved_ns && now_ns - host->halved_ns < pause_ns)
         return; /* answers to requests that were sent before */
     host->limit = host->limit / 2 ? host->limit / 2 : 1;
@@ -179,29 +182,42 @@ static void limit_grow(struct http_host *host, uint64_t first_byte_ns)
     if (host->retry_tokens < HTTP_RETRY_TOKENS)
         host->retry_tokens++;
     host->answered = true;
-    if (first_byte_ns > SLOW_FACTOR * host->first_byte_min_ns)
-        return; /* it queues */
-    if (++host->successes >= host->limit && host->limit < host->ceiling) {
+    if (first_byte_ns > SLOW_FACTOR * host->first_byte_min_ns) {
+        host->slowed = true; /* it queues */
+        return;
+    }
+    host->successes++;
+    if (host->limit < host->ceiling && (host->successes >= host->limit ||
+                                        (!host->slowed && host->used == host->limit))) {
         host->limit++;
         host->successes = 0;
     }
 }
 
-void http_host_release(struct http_host *host, enum http_outcome outcome, uint64_t first_byte_ns,
-                       uint64_t now_ns)
+static void seen_take(struct http_host *host, const struct http_seen *seen)
+{
+    if (seen->first_byte_ns) {
+        samples_add(&host->first_bytes, seen->first_byte_ns);
+        if (!host->first_byte_min_ns || seen->first_byte_ns < host->first_byte_min_ns)
+            host->first_byte_min_ns = seen->first_byte_ns;
+    }
+    if (seen->body_bytes >= STREAM_BYTES_MIN && seen->body_ns)
+        samples_add(&host->streams,
+                    (uint64_t)((double)seen->body_bytes * 1e9 / (double)seen->body_ns));
+}
+
+void http_host_release(struct http_host *host, enum http_outcome outcome,
+                       const struct http_seen *seen, uint64_t now_ns)
 {
     struct http_permit *next = NULL, **end = &next;
 
     pthread_mutex_lock(&host->lock);
-    if (first_byte_ns) {
-        host->first_byte_ns[host->first_byte_count++ % HTTP_LATENCY_SLOTS] = first_byte_ns;
-        if (!host->first_byte_min_ns || first_byte_ns < host->first_byte_min_ns)
-            host->first_byte_min_ns = first_byte_ns;
-    }
+    if (seen)
+        seen_take(host, seen);
     if (outcome == HTTP_OUTCOME_THROTTLED)
         limit_halve(host, now_ns);
     else if (outcome == HTTP_OUTCOME_OK)
-        limit_grow(host, first_byte_ns);
+        limit_grow(host, seen ? seen->first_byte_ns : 0);
     host->used--;
     while (host->first && host->used < host->limit) {
         struct http_permit *permit = host->first;
@@ -255,6 +271,40 @@ uint64_t http_host_first_byte(struct http_host *host, uint32_t percent)
     time_ns = quantile_locked(host, percent);
     pthread_mutex_unlock(&host->lock);
     return time_ns;
+}
+
+static void measured_locked(const struct http_host *host, struct plan_measured *out)
+{
+    *out = (struct plan_measured){
+        .latency_ns = samples_quantile(&host->first_bytes, 50),
+        .stream_bytes_per_second = samples_quantile(&host->streams, 50),
+        .latency_count = samples_count(&host->first_bytes),
+        .stream_count = samples_count(&host->streams),
+        .throttled = host->throttled != 0,
+    };
+}
+
+void http_host_measured(struct http_host *host, struct plan_measured *out)
+{
+    pthread_mutex_lock(&host->lock);
+    measured_locked(host, out);
+    pthread_mutex_unlock(&host->lock);
+}
+
+void http_hosts_usage(struct http_hosts *hosts, struct driver_usage *out)
+{
+    pthread_mutex_lock(&hosts->lock);
+    for (struct http_host *host = hosts->first; host; host = host->next) {
+        pthread_mutex_lock(&host->lock);
+        out->limit += host->limit;
+        out->used += host->used;
+        if (host->requests > out->requests) {
+            out->requests = host->requests;
+            measured_locked(host, &out->measured);
+        }
+        pthread_mutex_unlock(&host->lock);
+    }
+    pthread_mutex_unlock(&hosts->lock);
 }
 
 uint64_t http_backoff_ns(uint64_t min_ns, uint64_t max_ns, uint64_t last_ns, uint64_t random)

@@ -8,6 +8,9 @@
  * answer halves it, at most once per max(median first-byte time, 100 ms). First bytes later than
  * four times the fastest stop the growth.
  *
+ * What answers show - the time to the first byte, the rate of a body - is kept as the last few
+ * dozen values, whose medians the planner's profiles follow (plan_profile_follow).
+ *
  * Retries cost tokens, so that a failing server meets few of them: 500 at the start, 5 per retry,
  * one back per success.
  */
@@ -19,13 +22,13 @@
 #include <stdint.h>
 
 #include "base/queue.h"
+#include "base/samples.h"
 #include "driver/driver.h"
 
-#define HTTP_RETRY_TOKENS  500u
-#define HTTP_RETRY_COST    5u
-#define HTTP_HALVE_NS_MIN  UINT64_C(100000000)
-#define HTTP_LATENCY_SLOTS 64u /* the last so many first-byte times */
-#define HTTP_REGION_BYTES  64u
+#define HTTP_RETRY_TOKENS 500u
+#define HTTP_RETRY_COST   5u
+#define HTTP_HALVE_NS_MIN UINT64_C(100000000)
+#define HTTP_REGION_BYTES 64u
 
 /* A place in the queue for a permit. */
 struct http_permit {
@@ -41,6 +44,12 @@ enum http_outcome {
     HTTP_OUTCOME_OTHER      /* says nothing of how much the server can take */
 };
 
+/* What one answer has shown. */
+struct http_seen {
+    uint64_t first_byte_ns;       /* from the request to its answer; 0: none came */
+    uint64_t body_bytes, body_ns; /* of a body that came whole; from its first byte to its last */
+};
+
 struct http_host {
     /* frozen */
     struct http_host *next; /* the table's list */
@@ -49,11 +58,12 @@ struct http_host {
     /* shared, under lock */
     pthread_mutex_t lock;
     uint32_t limit, used;
-    uint32_t successes; /* since the limit was changed */
-    uint64_t halved_ns; /* when it was last halved */
-    uint64_t first_byte_ns[HTTP_LATENCY_SLOTS];
+    uint32_t successes;         /* since the limit was changed */
+    bool slowed;                /* the limit was found: it was halved, or answers began to queue */
+    uint64_t halved_ns;         /* when it was last halved */
+    struct samples first_bytes; /* nanoseconds */
+    struct samples streams;     /* bytes per second */
     uint64_t first_byte_min_ns;
-    uint32_t first_byte_count;
     uint32_t retry_tokens;
     uint64_t requests, hedges;
     uint64_t throttled;
@@ -83,9 +93,9 @@ bool http_host_acquire(struct http_host *host, struct http_permit *permit);
 bool http_host_try(struct http_host *host);
 /* Leaves the queue. False: too late, the node will run with a permit to give back. */
 bool http_host_withdraw(struct http_host *host, struct http_permit *permit);
-/* Gives a permit back, to the longest-waiting one if there is one. `first_byte_ns` 0: none came. */
-void http_host_release(struct http_host *host, enum http_outcome outcome, uint64_t first_byte_ns,
-                       uint64_t now_ns);
+/* Gives a permit back, to the longest-waiting one if there is one. `seen` NULL: nothing. */
+void http_host_release(struct http_host *host, enum http_outcome outcome,
+                       const struct http_seen *seen, uint64_t now_ns);
 
 /* Pays for one retry; false: there have been too many. */
 bool http_host_retry(struct http_host *host);
@@ -93,6 +103,10 @@ bool http_host_retry(struct http_host *host);
 bool http_host_hedge(struct http_host *host, uint32_t percent);
 /* A quantile (0 .. 100) of the last first-byte times; 0: too few to say. */
 uint64_t http_host_first_byte(struct http_host *host, uint32_t percent);
+/* What its answers have shown so far. */
+void http_host_measured(struct http_host *host, struct plan_measured *out);
+/* Adds all hosts to *out. */
+void http_hosts_usage(struct http_hosts *hosts, struct driver_usage *out);
 
 /* Decorrelated jitter (as in "Exponential Backoff And Jitter", AWS Architecture Blog): random
  * between min_ns and three times the last sleep, max_ns at most. `random` is any 64 bits. */

@@ -81,13 +81,14 @@ int http_state_create(const struct transport_ops *transport, uint32_t worker_cou
 void http_state_destroy(struct http_state *state, bool forked);
 /* The worker of `env`, made at its first use; NULL: no memory, or curl cannot be used. */
 struct http_worker *http_worker_get(struct http_state *state, struct driver_env *env);
-void http_worker_clock(struct http_worker *worker); /* something is running: the clock must tick */
+/* A transfer of the store is running: the clock must tick. */
+void http_worker_clock(struct http_worker *worker, const struct http_store *store);
 void http_worker_leave(void *state, struct driver_env *env);
 uint64_t http_random(struct http_worker *worker);
 
 /* store.c */
-/* A whole object of so many bytes was asked for. */
-void http_store_saw_size(struct http_store *store, uint64_t size);
+/* A whole object was asked for, and its size is known now. */
+void http_store_saw_size(struct http_store *store, const struct driver_object *object);
 
 /* customer_key.c */
 /* Looks at settings.customer_key: -EINVAL and a sentence if it cannot be one, or would be sent in

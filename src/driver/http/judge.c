@@ -56,8 +56,10 @@ static void judge_redirect(const struct http_judge *judge, const struct http_hea
 static void judge_forbidden(const struct http_judge *judge, const struct http_head *head,
                             const char *code, struct http_verdict *out)
 {
+    int64_t date_s;
+
     set(out, HTTP_FAIL, -EACCES);
-    if (is_one_of(code, skew_codes) && head->has_date)
+    if (is_one_of(code, skew_codes) && http_head_date(head, &date_s))
         set(out, HTTP_CLOCK, -EACCES);
     else if (is_one_of(code, stale_codes))
         set(out, HTTP_CREDENTIALS, -EACCES);

@@ -156,9 +156,7 @@ static void page_start(struct driver_env *env, struct queue_node *node)
 
 static int page_read(struct page *page, struct http_store *store)
 {
-    memset(&page->transfer, 0, sizeof(page->transfer));
-    page->transfer.ops = &page_ops;
-    page->transfer.store = store;
+    transfer_init(&page->transfer, &page_ops, store);
     page->ended = false;
     page->node.run = page_start;
     store->env->post(store->env, &page->node);

@@ -62,6 +62,7 @@ struct http_settings {
     bool missing_on_403;
     uint8_t on_change;            /* enum http_on_change */
     uint64_t full_body_bytes_max; /* of an answer that ignores the range */
+    bool verify_checksums;
     /* of the stores */
     bool request_payer, unsigned_payload;
     char *user_project; /* GCS: who pays */

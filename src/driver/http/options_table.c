@@ -230,6 +230,9 @@ const struct http_option http_options[] = {
                  "it anew, once, if its size is the same"),
     SIZE(ALL, "full_body_bytes_max", full_body_bytes_max, OWN, .standard = UINT64_C(64) << 20,
          MEANS "longest whole object to take from a server that ignores ranges (default 64M)"),
+    BOOL(ALL, "verify_checksums", verify_checksums, OWN,
+         MEANS "true: compare objects that one request brings whole with the checksum that the "
+               "server sends, if it sends one"),
 
     /* known, and without effect on reading; then those for which there is something else */
     IGNORED(S3, "checksum_algorithm"),

@@ -27,11 +27,11 @@
 #define WRONG_ANSWERS_MAX 1u     /* asked again so often */
 
 struct http_read {
-    struct http_transfer transfer; /* first */
     struct driver_read *read;
     struct http_version *version;     /* that the bytes are of */
     const struct http_version *asked; /* that was asked for */
     uint64_t got;                     /* bytes of the range that lie in place */
+    uint64_t resumed_at;              /* `got` when the rest was asked for */
     uint64_t skip;                    /* bytes of the answer before the next wanted one */
     uint64_t drained;                 /* unwanted bytes behind them */
     uint64_t expect;                  /* bytes of this answer that are wanted, still to come */
@@ -43,6 +43,10 @@ struct http_read {
     bool sliced;      /* the answer is the whole object */
     bool measures;    /* and its size shows only at its end */
     bool sizing;      /* asked without a range, for what the object is and not for its bytes */
+    bool tells;       /* read->ready_bytes follows `got` */
+    bool refetched;   /* once, because the checksum of what had come was another one */
+    struct http_checksum checksum; /* of all of it, if that is what is read; else of no kind */
+    struct http_transfer transfer; /* last: transfer_init() is all it needs */
 };
 
 static struct http_read *read_of(struct http_transfer *transfer)
@@ -125,10 +129,16 @@ static int read_prepare(struct http_transfer *transfer, struct http_request *req
 
     request->method = "GET";
     r->asked = version;
-    if (r->got)
+    if (r->got && r->got != r->resumed_at) {
         LSIO_MARK(h01_resumed);
+        r->resumed_at = r->got;
+        transfer->worker->env->resumes++;
+    }
     if (!status && !r->sizing && !(version && version->no_ranges)) {
-        http_text_printf(text, "bytes=%" PRIu64 "-%" PRIu64, next_byte(r), last_byte(r));
+        http_text_puts(text, "bytes=");
+        http_text_number(text, next_byte(r));
+        http_text_puts(text, "-");
+        http_text_number(text, last_byte(r));
         status = http_text_end(text, &value);
         if (!status)
             status = http_request_header(request, "range", value);
@@ -278,6 +288,17 @@ static int unsatisfiable_head(struct http_read *r, const struct http_head *head)
     return 0;
 }
 
+/* The one to compare with at the end, if this answer, or with what it lacks the next ones, brings
+ * the whole object into one piece of memory. */
+static void checksum_keep(struct http_read *r, const struct http_head *head)
+{
+    if (!r->transfer.store->settings.verify_checksums || r->got)
+        return;
+    r->checksum.kind = HTTP_CHECKSUM_NONE;
+    if (!r->read->iov && http_checksum_covers(&head->checksum, head, r->read->offset, r->expect))
+        r->checksum = head->checksum;
+}
+
 static int read_head(struct http_transfer *transfer, const struct http_head *head)
 {
     struct http_read *r = read_of(transfer);
@@ -305,9 +326,12 @@ static int read_head(struct http_transfer *transfer, const struct http_head *hea
                                  : version_take(r, head);
     if (status)
         return status;
-    if (head->status == 206)
-        return partial_head(r, head);
-    return head->status == 200 ? whole_head(r, head) : unsatisfiable_head(r, head);
+    if (head->status == 416)
+        return unsatisfiable_head(r, head);
+    status = head->status == 206 ? partial_head(r, head) : whole_head(r, head);
+    if (!status)
+        checksum_keep(r, head);
+    return status;
 }
 
 /* ----------------------------------------------------------------------------------- bytes -- */
@@ -353,6 +377,20 @@ static void *read_room(struct http_transfer *transfer, uint64_t *bytes)
     return NULL;
 }
 
+/* The first so many bytes stay what they are, whatever becomes of the rest: nothing can show that
+ * they are damaged, no other version of the object will take their place. */
+static void tell(struct http_read *r)
+{
+    struct driver_read *read = r->read;
+
+    read->tell_bytes = 0;
+    if (r->checksum.kind || may_restart(r) || !http_version_deliver(r->version))
+        return;
+    r->tells = true;
+    read->ready_bytes = r->got;
+    read->env->advanced(read->env, read);
+}
+
 static void read_got(struct http_transfer *transfer, uint64_t bytes)
 {
     struct http_read *r = read_of(transfer);
@@ -368,6 +406,10 @@ static void read_got(struct http_transfer *transfer, uint64_t bytes)
             r->iov_at++;
             r->iov_done = 0;
         }
+        if (r->tells)
+            r->read->ready_bytes = r->got;
+        if (r->read->tell_bytes && r->got >= r->read->tell_bytes)
+            tell(r);
     } else {
         r->drained += bytes;
     }
@@ -406,11 +448,27 @@ static int body_ended(struct http_read *r)
     return r->wrong_answers++ < WRONG_ANSWERS_MAX ? TRANSFER_AGAIN : LSIO_E_PROTOCOL;
 }
 
+/* All bytes are there. What was damaged on the way comes whole the second time. */
+static int body_verify(struct http_read *r)
+{
+    int status = http_checksum_check(&r->checksum, r->read->addr, r->got, r->transfer.why,
+                                     sizeof(r->transfer.why));
+
+    if (!status || r->refetched)
+        return status;
+    LSIO_MARK(h29_refetched);
+    r->refetched = true;
+    start_over(r);
+    return TRANSFER_AGAIN;
+}
+
 static int read_complete(struct http_transfer *transfer)
 {
     struct http_read *r = read_of(transfer);
     int status = body_ended(r);
 
+    if (!status && r->checksum.kind)
+        status = body_verify(r);
     if (status || !r->version || http_version_deliver(r->version))
         return status;
     start_over(r); /* another read of the object has met a newer version */
@@ -424,7 +482,7 @@ static void read_done(struct http_transfer *transfer, int32_t status)
     struct driver_read *read = r->read;
 
     if (!status && read->kind == DRIVER_PROBE)
-        http_store_saw_size(transfer->store, atomic_load(&read->object->plan.size));
+        http_store_saw_size(transfer->store, read->object);
     read->status = status;
     read->bytes_done = r->got;
     read->code = transfer->code;
@@ -454,11 +512,11 @@ static struct http_read *read_get(struct http_worker *worker)
     struct http_transfer *transfer = worker->free_reads;
     struct http_read *r;
 
-    if (!transfer)
-        return calloc(1, sizeof(*r));
-    worker->free_reads = transfer->next;
-    r = read_of(transfer);
-    memset(r, 0, sizeof(*r));
+    if (transfer)
+        worker->free_reads = transfer->next;
+    r = transfer ? read_of(transfer) : malloc(sizeof(*r));
+    if (r)
+        memset(r, 0, offsetof(struct http_read, transfer));
     return r;
 }
 
@@ -479,8 +537,7 @@ void http_read(struct driver_env *env, struct driver_read *read)
         return;
     }
     r->read = read;
-    r->transfer.ops = &read_ops;
-    r->transfer.store = store;
+    transfer_init(&r->transfer, &read_ops, store);
     r->transfer.worker = worker;
     transfer_start(&r->transfer);
 }

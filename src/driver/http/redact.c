@@ -259,8 +259,9 @@ static size_t known_length(const char *at, const char *secret)
     return length > 0 ? length : spelled_length(at, secret, unit_at);
 }
 
-/* Behind "://": the bytes of "user:password" in front of '@', or 0. */
-static size_t userinfo_length(const char *at)
+/* Behind "://": the bytes of "user:password" in front of '@', or 0. `slash_bytes`: of the slashes
+ * before it; one that is encoded once more than those is the password's. */
+static size_t userinfo_length(const char *at, size_t slash_bytes)
 {
     const char *begin = at;
     size_t found = 0;
@@ -268,7 +269,7 @@ static size_t userinfo_length(const char *at)
     while (*at) {
         size_t length;
         char unit = unit_at(at, &length);
-        if (strchr("/?# \t\r\n\"'<>", unit))
+        if (strchr("/?# \t\r\n\"'<>", unit) && length <= slash_bytes)
             break;
         if (unit == '@')
             found = (size_t)(at - begin);
@@ -308,7 +309,7 @@ static const char *redact_here(struct writer *writer, const char *at, char befor
     const char *end;
 
     if (length > 0) {
-        size_t secret = userinfo_length(at + length);
+        size_t secret = userinfo_length(at + length, (length + 2) / 3);
         write_bytes(writer, at, length);
         if (secret > 0)
             write_bytes(writer, "***", 3);

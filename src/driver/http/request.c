@@ -57,6 +57,18 @@ void http_text_printf(struct http_text *text, const char *format, ...)
         text->used += (size_t)length;
 }
 
+void http_text_number(struct http_text *text, uint64_t number)
+{
+    char digits[20]; /* of UINT64_MAX */
+    size_t at = sizeof(digits);
+
+    do {
+        digits[--at] = (char)('0' + number % 10);
+        number /= 10;
+    } while (number);
+    http_text_append(text, digits + at, sizeof(digits) - at);
+}
+
 int http_text_end(struct http_text *text, const char **out)
 {
     http_text_append(text, "", 1);
@@ -74,10 +86,12 @@ int http_text_end(struct http_text *text, const char **out)
 /* RFC 9110 section 5.6.2 */
 static bool is_token(const char *name)
 {
-    static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
-                                  "!#$%&'*+-.^_`|~";
+    const char *at = name;
 
-    return name[0] != '\0' && name[strspn(name, letters)] == '\0';
+    while ((*at >= 'a' && *at <= 'z') || *at == '-' || (*at >= 'A' && *at <= 'Z') ||
+           (*at >= '0' && *at <= '9') || (*at && strchr("!#$%&'*+.^_`|~", *at)))
+        at++;
+    return at != name && *at == '\0';
 }
 
 /* Section 5.5; folded lines are obsolete and refused. */

@@ -8,7 +8,7 @@
  *
  *     http_text_init(&text, memory, sizeof(memory));
  *     http_text_puts(&text, "bytes=");
- *     http_text_printf(&text, "%" PRIu64 "-", first);
+ *     http_text_number(&text, first);
  *     status = http_text_end(&text, &value);                  -ENOBUFS: did not fit
  *     status = http_request_header(&request, "range", value);
  *
@@ -34,10 +34,10 @@ struct http_request {
     const char *host;   /* as in the Host header: name[:port], brackets around IPv6 */
     const char *path;   /* percent-encoded as sent; begins with '/' */
     const char *query;  /* encoded as sent, without '?'; NULL: none */
-    struct http_header headers[HTTP_HEADERS_MAX]; /* without Host */
-    uint32_t header_count;
     const void *body;
     uint64_t body_bytes;
+    uint32_t header_count;
+    struct http_header headers[HTTP_HEADERS_MAX]; /* without Host */
 };
 
 /* Appends a header; the strings are borrowed. -ENOBUFS when there are HTTP_HEADERS_MAX; -EINVAL for
@@ -61,6 +61,7 @@ void http_text_init(struct http_text *text, char *base, size_t room);
 /* These add to the string that is being built. */
 void http_text_append(struct http_text *text, const void *bytes, size_t count);
 void http_text_puts(struct http_text *text, const char *string);
+void http_text_number(struct http_text *text, uint64_t number); /* in decimal */
 void http_text_printf(struct http_text *text, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 

@@ -21,22 +21,28 @@
 
 /* ----------------------------------------------------------------------------------- clock -- */
 
-static uint64_t tick_ns(const struct http_worker *worker)
+/* How often a store's transfers want to be looked at. */
+static uint64_t store_tick_ns(const struct http_store *store)
+{
+    const struct http_settings *settings = &store->settings;
+    uint64_t limit_ms = settings->stall_timeout_ms < settings->first_byte_timeout_ms
+                            ? settings->stall_timeout_ms
+                            : settings->first_byte_timeout_ms;
+    uint64_t tick_ns;
+
+    if (settings->timeout_ms && settings->timeout_ms < limit_ms)
+        limit_ms = settings->timeout_ms;
+    tick_ns = limit_ms * NS_PER_MS / TICKS_PER_LIMIT;
+    return settings->hedge && HEDGE_TICK_NS < tick_ns ? HEDGE_TICK_NS : tick_ns;
+}
+
+static uint64_t running_tick_ns(const struct http_worker *worker)
 {
     uint64_t least = UINT64_MAX;
 
     for (const struct http_transfer *t = worker->running; t; t = t->next) {
-        const struct http_settings *settings = &t->store->settings;
-        uint64_t limit_ms = settings->stall_timeout_ms < settings->first_byte_timeout_ms
-                                ? settings->stall_timeout_ms
-                                : settings->first_byte_timeout_ms;
-        uint64_t own;
-        if (settings->timeout_ms && settings->timeout_ms < limit_ms)
-            limit_ms = settings->timeout_ms;
-        own = limit_ms * NS_PER_MS / TICKS_PER_LIMIT;
-        if (settings->hedge && HEDGE_TICK_NS < own)
-            own = HEDGE_TICK_NS;
-        least = own < least ? own : least;
+        uint64_t tick_ns = store_tick_ns(t->store);
+        least = tick_ns < least ? tick_ns : least;
     }
     return least;
 }
@@ -47,7 +53,7 @@ static void clock_arm(struct http_worker *worker)
 {
     struct driver_env *env = worker->env;
 
-    worker->clock_tick_ns = tick_ns(worker);
+    worker->clock_tick_ns = running_tick_ns(worker);
     worker->clock = (struct loop_op){.kind = LOOP_TIMER,
                                      .done = clock_done,
                                      .fd = -1,
@@ -71,13 +77,13 @@ static void clock_done(struct loop_op *op)
         clock_arm(worker);
 }
 
-void http_worker_clock(struct http_worker *worker)
+void http_worker_clock(struct http_worker *worker, const struct http_store *store)
 {
     struct driver_env *env = worker->env;
 
     if (!worker->clock_armed)
         clock_arm(worker);
-    else if (tick_ns(worker) < worker->clock_tick_ns)
+    else if (store_tick_ns(store) < worker->clock_tick_ns)
         env->loop_ops->cancel(env->loop, &worker->clock); /* comes back, and is armed anew */
 }
 

@@ -220,10 +220,11 @@ static int http_set_credentials(struct lsio_store *base, lsio_credential_fn *ask
 /* ---------------------------------------------------------------------------------- probes -- */
 
 /* Objects of a store are often of like size: ask for as much as the last ones had. */
-void http_store_saw_size(struct http_store *store, uint64_t size)
+void http_store_saw_size(struct http_store *store, const struct driver_object *object)
 {
+    uint64_t size = atomic_load(&object->plan.size);
     uint64_t bytes = PROBE_BYTES_LEAST;
-    uint64_t most = store->base.profile.split_bytes;
+    uint64_t most = object->plan.profile->split_bytes;
 
     if (most && size > most)
         size = PROBE_BYTES_LEAST; /* read in parts: the probe is only for the size */
@@ -235,6 +236,18 @@ void http_store_saw_size(struct http_store *store, uint64_t size)
 static uint64_t http_probe_bytes(const struct lsio_store *base)
 {
     return atomic_load_explicit(&http_store_of(base)->probe_bytes, memory_order_relaxed);
+}
+
+/* ------------------------------------------------------------------------------- measuring -- */
+
+static void http_measure(const struct lsio_store *base, struct plan_measured *out)
+{
+    http_host_measured(http_store_of(base)->host, out);
+}
+
+static void http_usage(void *state, struct driver_usage *out)
+{
+    http_hosts_usage(&((struct http_state *)state)->hosts, out);
 }
 
 /* ----------------------------------------------------------------------------------- table -- */
@@ -275,6 +288,8 @@ const struct driver_ops driver_http = {
     .store_close = http_store_close,
     .read = http_read,
     .probe_bytes = http_probe_bytes,
+    .measure = http_measure,
+    .usage = http_usage,
     .cancel = http_read_cancel,
     .check_key = http_driver_check_key,
     .finish_object = http_object_finish,

@@ -62,10 +62,11 @@ enum transfer_cause { TRANSFER_BY_SERVER = 0, TRANSFER_LATE, TRANSFER_STALLED, T
 
 /* One request in flight; the second is a hedge. */
 struct http_wire {
-    struct transport_request base;
     struct http_transfer *transfer;
     uint64_t sent_ns;
     bool running;
+    bool let_go;                   /* its answer is refused, for the other request's sake */
+    struct transport_request base; /* last, for its head is */
 };
 
 struct http_transfer {
@@ -87,9 +88,7 @@ struct http_transfer {
     bool garbled; /* one answer was no HTTP */
     bool foreign; /* redirected to another host: nothing secret goes there */
     /* this attempt */
-    struct http_wire wires[2];
     struct http_wire *owner; /* whose answer it is */
-    struct transport_end end;
     uint64_t first_byte_ns;
     uint64_t progress, progress_seen; /* bytes of answers, for the clock */
     uint64_t quiet_ns;                /* so long they have not grown */
@@ -99,23 +98,29 @@ struct http_transfer {
     bool enough;     /* all that is wanted has come: what follows is of no interest */
     bool silent;     /* tried again without counting: the connection had been closed before */
     uint32_t error_bytes;
-    char error_body[HTTP_ERROR_BYTES];
     struct credential_wait credential_wait;
     struct credential_ref *credential; /* of this attempt, or NULL */
     struct http_permit permit;
-    struct loop_op timer; /* back-off */
-    struct http_request request;
-    struct http_text text;
-    char memory[HTTP_TEXT_BYTES];
-    char location[2048]; /* where a redirect leads; "" */
     /* of the failure */
     uint16_t code;
     char error_code[64];
     char request_id[64];
     char why[160];
+    /* Large, and written before they are read: from here on transfer_init() empties only what must
+     * be empty, for what it touches has left the cache since the last transfer. */
+    struct http_wire wires[2];
+    struct transport_end end;
+    struct loop_op timer; /* back-off */
+    struct http_request request;
+    struct http_text text;
+    char location[2048]; /* where a redirect leads; "" */
+    char memory[HTTP_TEXT_BYTES];
+    char error_body[HTTP_ERROR_BYTES];
 };
 
-/* `transfer` is zeroed, but for ops, store and worker. */
+/* Whatever the memory held before; `worker` is still to be set, before the start. */
+void transfer_init(struct http_transfer *transfer, const struct http_transfer_ops *ops,
+                   struct http_store *store);
 void transfer_start(struct http_transfer *transfer);
 void transfer_cancel(struct http_transfer *transfer);
 

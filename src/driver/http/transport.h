@@ -49,6 +49,7 @@ struct transport_end {
     uint16_t proxy_status; /* what the proxy answered, with TRANSPORT_PROXY */
     bool reused;           /* the connection had carried a request before */
     bool any_bytes;        /* something of an answer had come */
+    uint32_t resends;      /* so often it was sent anew, because an idle connection was closed */
     char text[160];        /* what the transport says of the error; without secrets */
 };
 
@@ -88,9 +89,9 @@ struct transport_request {
     void *handle;
     struct transport_request *next, *prev;
     struct queue_node node;
-    struct http_head head;
     uint8_t state;
     bool head_seen;
+    struct http_head head; /* last; nobody looks at it before start() has reset it */
 };
 
 struct transport;

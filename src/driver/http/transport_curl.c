@@ -28,7 +28,7 @@
 #include "driver/http/curl_impl.h"
 
 #define URL_BYTES_MAX    16384u
-#define HEADER_BYTES_MAX 16384u
+#define TEXT_BYTES_MIN   1024u
 #define BUFFER_BYTES     (128 * 1024L)
 #define CONNECTIONS_FREE 64u
 
@@ -39,10 +39,18 @@ struct curl_easy {
     struct curl_easy *next;
     CURL *curl;
     uint64_t target_id; /* of the target whose options are set; 0: none */
-    struct curl_slist *headers;
+    /* What curl was told last: what has not changed is not said again. */
+    char *url;
+    bool plain_get; /* GET without a body */
+    /* The header lines: curl reads the list while the request runs, and copies nothing of it. */
+    struct curl_slist *headers; /* the list as curl has it: lines, or NULL */
+    struct curl_slist lines[HTTP_HEADERS_MAX];
+    char *text; /* of the lines */
+    size_t text_bytes;
     struct curl_slist *addresses; /* of target->resolve */
     struct transport_request *request;
     struct transport *transport;
+    uint32_t sends;               /* of the request, each over another connection */
     bool without_socket;          /* there was no descriptor for one */
     enum transport_error refused; /* why a callback made curl stop */
     char why[CURL_ERROR_SIZE];    /* curl's own sentence */
@@ -215,6 +223,19 @@ static void connections_apply(struct transport *transport, const struct transpor
     (void)curl_multi_setopt(transport->multi, CURLMOPT_MAXCONNECTS, (long)wanted);
 }
 
+/* curl sends a request anew where an idle connection proves to be closed before any answer. */
+static int before_sending(void *data, char *peer, char *local, int peer_port, int local_port)
+{
+    struct curl_easy *easy = data;
+
+    (void)peer;
+    (void)local;
+    (void)peer_port;
+    (void)local_port;
+    easy->sends++;
+    return CURL_PREREQFUNC_OK;
+}
+
 /* Options that are the same for all requests to a target. */
 static int target_apply(struct transport *transport, struct curl_easy *easy,
                         const struct transport_target *target)
@@ -248,8 +269,13 @@ static int target_apply(struct transport *transport, struct curl_easy *easy,
         SET(CURLOPT_NOPROXY, target->proxy_excludes);
     if (target->user_agent)
         SET(CURLOPT_USERAGENT, target->user_agent);
+    SET(CURLOPT_PRIVATE, easy);
+    SET(CURLOPT_PREREQFUNCTION, before_sending);
+    SET(CURLOPT_PREREQDATA, easy);
     SET(CURLOPT_HEADERFUNCTION, header_line);
+    SET(CURLOPT_HEADERDATA, easy);
     SET(CURLOPT_WRITEFUNCTION, body_bytes);
+    SET(CURLOPT_WRITEDATA, easy);
     SET(CURLOPT_OPENSOCKETFUNCTION, socket_open);
     SET(CURLOPT_OPENSOCKETDATA, easy);
     SET(CURLOPT_CLOSESOCKETFUNCTION, curl_socket_close);
@@ -258,12 +284,26 @@ static int target_apply(struct transport *transport, struct curl_easy *easy,
     return code ? -ENOMEM : addresses_apply(easy, target->resolve);
 }
 
+/* A new handle, of which curl knows nothing yet. */
+static CURL *handle_renew(struct curl_easy *easy)
+{
+    /* Not curl_easy_reset(): a handle whose transfer was ended early keeps its buffer, and then
+     * CURLOPT_BUFFERSIZE is refused. */
+    curl_easy_cleanup(easy->curl);
+    easy->curl = curl_easy_init();
+    free(easy->url);
+    easy->url = NULL;
+    easy->plain_get = false;
+    easy->headers = NULL;
+    return easy->curl;
+}
+
 static void easy_free(struct curl_easy *easy)
 {
-    if (easy->curl)
-        curl_easy_cleanup(easy->curl);
-    curl_slist_free_all(easy->headers);
+    curl_easy_cleanup(easy->curl);
     curl_slist_free_all(easy->addresses);
+    free(easy->url);
+    free(easy->text);
     free(easy);
 }
 
@@ -284,14 +324,8 @@ static struct curl_easy *easy_get(struct transport *transport,
             return NULL;
         easy->transport = transport;
     }
-    if (easy->target_id != target->id) {
-        /* Not curl_easy_reset(): a handle whose transfer was ended early keeps its buffer, and
-         * then CURLOPT_BUFFERSIZE is refused. */
-        curl_easy_cleanup(easy->curl);
-        easy->curl = curl_easy_init();
-    }
-    if (!easy->curl ||
-        (easy->target_id != target->id && target_apply(transport, easy, target) != 0)) {
+    if (easy->target_id != target->id &&
+        (!handle_renew(easy) || target_apply(transport, easy, target) != 0)) {
         easy_free(easy);
         return NULL;
     }
@@ -301,40 +335,65 @@ static struct curl_easy *easy_get(struct transport *transport,
 
 static void easy_put(struct transport *transport, struct curl_easy *easy)
 {
-    curl_slist_free_all(easy->headers);
-    easy->headers = NULL;
     easy->request = NULL;
     easy->next = transport->free_easies;
     transport->free_easies = easy;
 }
 
-static int headers_apply(struct curl_easy *easy, const struct http_request *request)
+static int text_reserve(struct curl_easy *easy, size_t bytes)
 {
-    char line[HEADER_BYTES_MAX];
+    char *text;
 
-    for (uint32_t i = 0; i < request->header_count; i++) {
-        struct curl_slist *longer;
-        const char *value = request->headers[i].value;
-        /* curl sends a header without value only when it is written with a semicolon */
-        int length = snprintf(line, sizeof(line), *value ? "%s: %s" : "%s;",
-                              request->headers[i].name, value);
-        if (length < 0 || (size_t)length >= sizeof(line))
-            return -ENOBUFS;
-        longer = curl_slist_append(easy->headers, line);
-        if (!longer)
-            return -ENOMEM;
-        easy->headers = longer;
-    }
-    return curl_easy_setopt(easy->curl, CURLOPT_HTTPHEADER, easy->headers) ? -ENOMEM : 0;
+    if (bytes <= easy->text_bytes)
+        return 0;
+    bytes = bytes < TEXT_BYTES_MIN ? TEXT_BYTES_MIN : bytes;
+    text = realloc(easy->text, bytes);
+    if (!text)
+        return -ENOMEM;
+    easy->text = text;
+    easy->text_bytes = bytes;
+    return 0;
 }
 
-static int method_apply(CURL *curl, const struct http_request *request)
+static int headers_apply(struct curl_easy *easy, const struct http_request *request)
 {
+    struct curl_slist *list = request->header_count ? easy->lines : NULL;
+    size_t bytes = 0;
+    char *at;
+
+    for (uint32_t i = 0; i < request->header_count; i++)
+        bytes +=
+            strlen(request->headers[i].name) + strlen(request->headers[i].value) + sizeof(": ");
+    if (text_reserve(easy, bytes) != 0)
+        return -ENOMEM;
+    at = easy->text;
+    for (uint32_t i = 0; i < request->header_count; i++) {
+        const char *value = request->headers[i].value;
+        bool last = i + 1 == request->header_count;
+        easy->lines[i] = (struct curl_slist){.data = at, .next = last ? NULL : &easy->lines[i + 1]};
+        at = stpcpy(at, request->headers[i].name);
+        /* curl sends a header without value only when it is written with a semicolon */
+        at = *value ? stpcpy(stpcpy(at, ": "), value) : stpcpy(at, ";");
+        at++; /* the NUL */
+    }
+    if (list == easy->headers)
+        return 0;
+    easy->headers = list;
+    return curl_easy_setopt(easy->curl, CURLOPT_HTTPHEADER, list) ? -ENOMEM : 0;
+}
+
+static int method_apply(struct curl_easy *easy, const struct http_request *request)
+{
+    CURL *curl = easy->curl;
+    bool is_head = strcmp(request->method, "HEAD") == 0, plain_get = !is_head && !request->body;
     CURLcode code;
 
-    if (strcmp(request->method, "HEAD") == 0)
+    if (plain_get && easy->plain_get)
+        return 0;
+    easy->plain_get = plain_get;
+    if (is_head)
         return curl_easy_setopt(curl, CURLOPT_NOBODY, 1L) ? -ENOMEM : 0;
-    if (!request->body)
+    if (plain_get)
         return curl_easy_setopt(curl, CURLOPT_HTTPGET, 1L) ? -ENOMEM : 0;
     code = curl_easy_setopt(curl, CURLOPT_POST, 1L);
     if (!code)
@@ -344,28 +403,45 @@ static int method_apply(CURL *curl, const struct http_request *request)
     return code ? -ENOMEM : 0;
 }
 
+static int url_apply(struct curl_easy *easy, const struct http_request *request)
+{
+    const char *parts[] = {request->scheme,
+                           "://",
+                           request->host,
+                           request->path,
+                           request->query ? "?" : "",
+                           request->query ? request->query : ""};
+    char url[URL_BYTES_MAX];
+    size_t used = 0;
+
+    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+        size_t bytes = strlen(parts[i]);
+        if (bytes >= sizeof(url) - used)
+            return -ENOBUFS;
+        memcpy(url + used, parts[i], bytes + 1);
+        used += bytes;
+    }
+    if (easy->url && strcmp(easy->url, url) == 0)
+        return 0;
+    free(easy->url);
+    easy->url = curl_easy_setopt(easy->curl, CURLOPT_URL, url) ? NULL : strdup(url);
+    return easy->url ? 0 : -ENOMEM;
+}
+
 static int request_apply(struct curl_easy *easy, struct transport_request *request)
 {
     const struct http_request *http = request->request;
-    char url[URL_BYTES_MAX];
-    int length = snprintf(url, sizeof(url), "%s://%s%s%s%s", http->scheme, http->host, http->path,
-                          http->query ? "?" : "", http->query ? http->query : "");
-    int error;
+    int error = url_apply(easy, http);
 
-    if (length < 0 || (size_t)length >= sizeof(url))
-        return -ENOBUFS;
-    error = method_apply(easy->curl, http);
+    if (!error)
+        error = method_apply(easy, http);
     if (!error)
         error = headers_apply(easy, http);
     if (error)
         return error;
-    if (curl_easy_setopt(easy->curl, CURLOPT_URL, url) ||
-        curl_easy_setopt(easy->curl, CURLOPT_HEADERDATA, easy) ||
-        curl_easy_setopt(easy->curl, CURLOPT_WRITEDATA, easy) ||
-        curl_easy_setopt(easy->curl, CURLOPT_PRIVATE, easy))
-        return -ENOMEM;
     easy->request = request;
     easy->refused = TRANSPORT_OK;
+    easy->sends = 0;
     easy->without_socket = false;
     easy->why[0] = '\0';
     return 0;
@@ -463,6 +539,7 @@ static void easy_done(struct transport *transport, struct curl_easy *easy, CURLc
     (void)curl_easy_getinfo(easy->curl, CURLINFO_NUM_CONNECTS, &connects);
     end.reused = connects == 0;
     end.any_bytes = request->head.status != 0;
+    end.resends = easy->sends ? easy->sends - 1 : 0;
     if (end.error != TRANSPORT_OK)
         snprintf(end.text, sizeof(end.text), "%.159s",
                  easy->why[0] ? easy->why : curl_easy_strerror(code));

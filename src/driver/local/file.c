@@ -391,10 +391,12 @@ static void direct_open_done(struct loop_op *op)
     }
     cache_enter(cache);
     file->direct_opening = false;
-    if (keep >= 0)
-        cache->fd_count++;
-    else if (fd >= 0)
-        cache_close_fd(cache, fd, &later);
+    if (keep < 0) {
+        cache->fd_count--; /* it was admitted */
+        later.freed = true;
+        if (fd >= 0)
+            cache_close_fd(cache, fd, &later);
+    }
     atomic_store_explicit(&file->direct_fd, keep, memory_order_release);
     waiters = take_waiters(&file->direct_waiters);
     for (struct driver_read *waiter = waiters; waiter; waiter = waiter->next)
@@ -423,6 +425,7 @@ bool file_open_direct(struct driver_env *env, struct driver_read *read, struct l
         wait = false; /* no descriptor to spare: through the page cache */
         atomic_store_explicit(&file->direct_fd, FILE_DIRECT_REFUSED, memory_order_relaxed);
     } else {
+        cache->fd_count++;
         file->direct_opening = open = true;
     }
     cache_leave(cache, &later);

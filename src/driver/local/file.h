@@ -103,7 +103,6 @@ struct local_watch {
     struct driver_read *first; /* linked by next and wait; progress: the tick at which it began */
     uint32_t ticks;
     bool armed; /* timer is the loop's */
-    bool leaving;
 };
 
 struct local_cache {

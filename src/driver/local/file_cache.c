@@ -353,6 +353,9 @@ static void file_take(struct local_cache *cache, struct local_file *file)
 {
     struct direct_map *map = atomic_load_explicit(&file->map, memory_order_relaxed);
 
+    /* what was short then may be there now; a device that refuses is remembered elsewhere */
+    if (atomic_load_explicit(&file->direct_fd, memory_order_relaxed) == FILE_DIRECT_REFUSED)
+        atomic_store_explicit(&file->direct_fd, FILE_DIRECT_NONE, memory_order_relaxed);
     for (size_t i = 0; map && i < map->count; i++)
         atomic_store_explicit(&map->state[i], 0, memory_order_relaxed);
     file->held = cache->held_count < cache->held_max;

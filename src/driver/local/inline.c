@@ -4,6 +4,9 @@
  * and bytes are in memory (is the name's file still the one we have open? read it without waiting),
  * against a round trip through a worker.
  *
+ * Several ranges are read through one descriptor, whatever the name leads to meanwhile, and then
+ * the file is looked at once more, for it may have been written to between them.
+ *
  * Anything unusual is -EAGAIN: the ordinary way then finds out, and reports. So this file never
  * decides that an object is absent, short or of the wrong kind. Remote file systems (an open
  * descriptor may show old content) and direct = on always go the ordinary way.
@@ -85,22 +88,47 @@ static struct local_file *file_current(struct local_store *store, const char *ke
     return driver_key_check(key) == 0 ? file_add(store, key, hash) : NULL;
 }
 
-int64_t local_read_inline(struct lsio_store *base, const char *key, uint64_t offset, uint64_t bytes,
-                          void *addr)
+static bool read_ranges(const struct local_file *file, const struct driver_range *ranges,
+                        size_t count)
+{
+    const struct loop_os *os = file->store->os;
+
+    for (size_t i = 0; i < count; i++) {
+        const struct driver_range *range = &ranges[i];
+        int64_t got = os->read_nowait(file->fd, range->addr, range->bytes, range->offset);
+        if (got < 0 || (uint64_t)got != range->bytes) {
+            LSIO_MARK(inline_read_incomplete);
+            return false;
+        }
+    }
+    return true;
+}
+
+/* True if the file in use was not written to since it was found to be current. */
+static bool file_unchanged(const struct local_file *file)
+{
+    struct os_stat now;
+
+    if (file->store->os->stat_fd(file->fd, &now) == 0 && local_stat_same(&now, &file->stat))
+        return true;
+    LSIO_MARK(file_changed_while_read_inline);
+    return false;
+}
+
+int local_read_inline(struct lsio_store *base, const char *key, const struct driver_range *ranges,
+                      size_t count)
 {
     struct local_store *store = local_store_of(base);
     struct local_file *file;
-    int64_t result;
+    bool good;
 
     if (store->remote || base->profile.direct == PLAN_DIRECT_ON)
         return -EAGAIN;
     file = file_current(store, key);
     if (!file)
         return -EAGAIN;
-    result = store->os->read_nowait(file->fd, addr, bytes, offset);
+    good = read_ranges(file, ranges, count) &&
+           (count == 1 || !store->change_check || file_unchanged(file));
     put(file, false);
-    if (result >= 0 && (uint64_t)result == bytes)
-        return result;
-    LSIO_MARK(inline_read_incomplete);
-    return -EAGAIN;
+    return good ? 0 : -EAGAIN;
 }

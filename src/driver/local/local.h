@@ -99,7 +99,7 @@ void local_describe_object(struct driver_object *object);
 /* list.c, inline.c */
 int local_list(struct lsio_store *store, const char *prefix, char delimiter, lsio_list_fn *on_page,
                void *data);
-int64_t local_read_inline(struct lsio_store *store, const char *key, uint64_t offset,
-                          uint64_t bytes, void *addr);
+int local_read_inline(struct lsio_store *store, const char *key, const struct driver_range *ranges,
+                      size_t count);
 
 #endif

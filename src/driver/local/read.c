@@ -2,9 +2,9 @@
 /*
  * read.c - one read from start to completion.
  *
- *   whole file   the first read of an object, if it is short: open, read, close in one go, for most
- *                such files are read once. Only an answer of exactly the bytes wanted counts, or
- *                the name's absence; whatever else happens, the read goes the general way.
+ *   whole file   the only read of an object, if it is short: open, read, close in one go. Only an
+ *                answer of exactly the bytes wanted counts, or the name's absence; whatever else
+ *                happens, the read goes the general way.
  *   general      gets the file (file.c), then reads until nothing is missing: a short read goes on
  *                where it stopped; the end of the file before that is LSIO_E_TRUNCATED.
  *
@@ -13,8 +13,9 @@
  * general way (watch.c), which refuses what is no regular file before any read. But a FIFO with
  * data in it, or a device node within the store, would be read.
  *
- * An object whose size or etag the caller has stated, or of which this read is one part, must be
- * compared with the file, so it never goes the whole-file way. Neither do stores with direct = on.
+ * An object whose size or etag the caller has stated must be compared with the file, and several
+ * reads of one object with one another: they never go the whole-file way. Neither do stores with
+ * direct = on.
  *
  * Once a held file is an object's handle, a read costs one acquire load, a few stores into the loop
  * operation, and the submit: no lock, no atomic write.
@@ -268,11 +269,10 @@ static bool whole_fits(struct driver_env *env, struct driver_read *read)
     uint32_t policy = object->store->profile.direct;
 
     return read->kind == DRIVER_READ && read->bytes <= LOCAL_WHOLE_BYTES_MAX && !read->iov &&
-           !read->part && !object->etag &&
+           object->chunk_count == 1 && !read->part && !object->etag &&
            atomic_load_explicit(&object->plan.size, memory_order_relaxed) == LSIO_SIZE_UNKNOWN &&
            (policy == PLAN_DIRECT_OFF ||
-            (policy == PLAN_DIRECT_AUTO && object->batch_bytes <= env->cache_bytes)) &&
-           atomic_fetch_add_explicit(&object->touches, 1, memory_order_relaxed) == 0;
+            (policy == PLAN_DIRECT_AUTO && object->batch_bytes <= env->cache_bytes));
 }
 
 /* True if the read was dealt with. */

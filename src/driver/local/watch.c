@@ -49,7 +49,7 @@ static void tick(struct loop_op *op)
         LSIO_MARK(whole_file_waits_too_long);
         env->loop_ops->cancel(env->loop, &read->op);
     }
-    if (watch->first && !watch->leaving)
+    if (watch->first)
         timer_start(watch);
 }
 
@@ -89,7 +89,6 @@ void local_worker_leave(void *state, struct driver_env *env)
     struct local_cache *cache = state;
     struct local_watch *watch = &cache->watches[env->worker];
 
-    watch->leaving = true;
-    if (watch->armed)
+    if (watch->armed) /* no read is left, so that its end starts no other */
         env->loop_ops->cancel(env->loop, &watch->timer);
 }

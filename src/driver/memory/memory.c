@@ -229,19 +229,20 @@ static void memory_cancel(struct driver_env *env, struct driver_read *read)
     (void)read;
 }
 
-static int64_t memory_read_inline(struct lsio_store *store, const char *key, uint64_t offset,
-                                  uint64_t bytes, void *addr)
+static int memory_read_inline(struct lsio_store *store, const char *key,
+                              const struct driver_range *ranges, size_t count)
 {
     struct memory_blob *blob = memory_space_find(space_of(store), key);
-    int64_t result = -EAGAIN; /* absent or too short: the ordinary way says so */
+    int status = blob ? 0 : -EAGAIN; /* absent or too short: the ordinary way says so */
 
-    if (blob && bytes_there(blob, offset, bytes) == bytes) {
-        if (bytes > 0)
-            memcpy(addr, blob->data + offset, bytes);
-        result = (int64_t)bytes;
+    for (size_t i = 0; status == 0 && i < count; i++) {
+        if (bytes_there(blob, ranges[i].offset, ranges[i].bytes) != ranges[i].bytes)
+            status = -EAGAIN;
+        else if (ranges[i].bytes > 0)
+            memcpy(ranges[i].addr, blob->data + ranges[i].offset, ranges[i].bytes);
     }
     memory_blob_release(blob);
-    return result;
+    return status;
 }
 
 /* ----------------------------------------------------------------------- list, put, remove -- */

@@ -220,9 +220,12 @@ void answer_make(struct connection *c, const struct request *r, struct answer *a
     char *wish = request_header(r, "Connection");
     struct object *object;
 
-    if (route_answer(s, r, a)) {
+    if (!proxy_admits(s, r)) {
+        answer_error(s, a, 407, NULL, "the proxy wants to know who asks");
+        server_line_set(&a->headers, "Proxy-Authenticate", "Basic realm=\"test\"");
+    } else if (route_answer(s, r, a)) {
         /* complete */
-    } else if (s->relay_host) {
+    } else if (s->relay_host || proxy_wanted(s, r)) {
         relay_answer(c, r, a);
     } else if (strcmp(r->method, "GET") != 0 && strcmp(r->method, "HEAD") != 0) {
         answer_error(s, a, 405, "MethodNotAllowed", "only GET and HEAD");

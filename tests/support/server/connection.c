@@ -299,7 +299,7 @@ static bool request_serve(struct connection *c, struct request *r)
     uint64_t sent_bytes = 0;
     bool goes_on = connection_sleep(c, wait_ms * 1000000u), head_sent = false;
 
-    if (goes_on && strcmp(r->method, "CONNECT") == 0 && !fault) {
+    if (goes_on && strcmp(r->method, "CONNECT") == 0 && !fault && proxy_admits(c->server, r)) {
         relay_tunnel(c, r);
         goes_on = false;
     } else if (goes_on) {

@@ -50,7 +50,10 @@ struct server_config {
     uint64_t bytes_per_s; /* of each connection; 0: as fast as it goes */
     const char *root;     /* files below it are objects too; not listed */
     const char *relay;    /* "127.0.0.1:PORT": what no route answers is asked of this server */
-    bool without_log;     /* requests are counted but not recorded (benchmarks) */
+    /* A proxy: absolute URLs are asked of that port of 127.0.0.1, whatever the host's name is, and
+     * CONNECT leads there, as it does without. "NAME:PASSWORD": for who says that; "": for all. */
+    const char *proxy;
+    bool without_log; /* requests are counted but not recorded (benchmarks) */
 };
 
 int server_create(const struct server_config *config, struct server **out);

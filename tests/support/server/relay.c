@@ -5,8 +5,11 @@
  * it; only hop-by-hop framing of the answer is made anew (chunks may get other borders).
  *
  * Each client connection has at most one upstream connection, kept open between requests. If it
- * breaks before the head of an answer, the client gets 502. CONNECT, of clients that take this
- * server for a proxy, becomes a tunnel to that port of 127.0.0.1, whatever the host's name.
+ * breaks before the head of an answer, the client gets 502.
+ *
+ * As a proxy (RFC 9110, 7.7; RFC 9112, 3.2.2) it asks the server that the target names, which is
+ * always one of 127.0.0.1, and keeps to itself what the client says to the proxy. CONNECT becomes a
+ * tunnel to there.
  */
 #define _GNU_SOURCE
 #include "server/server_impl.h"
@@ -15,12 +18,50 @@
 #include <ctype.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <openssl/evp.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#define PROXIED "http://" /* how the target of a proxied request begins */
+
+/* ----------------------------------------------------------------------------------- proxy -- */
+
+bool proxy_wanted(const struct server *s, const struct request *r)
+{
+    return s->proxy && strncmp(r->target, PROXIED, strlen(PROXIED)) == 0;
+}
+
+static uint16_t proxied_port(const struct request *r)
+{
+    const char *host = r->target + strlen(PROXIED);
+    const char *colon = memchr(host, ':', strcspn(host, "/?"));
+
+    return colon ? (uint16_t)strtoul(colon + 1, NULL, 10) : 80;
+}
+
+/* RFC 7617 */
+bool proxy_admits(const struct server *s, const struct request *r)
+{
+    char *given, *wanted;
+    bool same;
+
+    if (!s->proxy || !*s->proxy)
+        return true;
+    wanted = server_alloc(2 * strlen(s->proxy) + 5);
+    EVP_EncodeBlock((unsigned char *)wanted, (const unsigned char *)s->proxy,
+                    (int)strlen(s->proxy));
+    given = request_header(r, "Proxy-Authorization");
+    same = given && strncmp(given, "Basic ", 6) == 0 && strcmp(given + 6, wanted) == 0;
+    free(given);
+    free(wanted);
+    return same;
+}
+
+/* -------------------------------------------------------------------------------- upstream -- */
 
 static struct connection *upstream_open(struct server *s, const char *host, uint16_t port)
 {
@@ -37,15 +78,25 @@ static struct connection *upstream_open(struct server *s, const char *host, uint
     return connection_create(s, fd);
 }
 
-static bool request_forward(struct connection *upstream, const struct request *r)
+static bool request_forward(struct connection *upstream, const struct request *r, bool proxied)
 {
-    struct server_text head = {0};
+    struct server_text head = {0}, lines = {0};
+    const char *target = r->target, *slash = "";
     bool sent;
 
-    server_text_print(&head, "%s %s HTTP/1.1\r\n%s\r\n", r->method, r->target,
-                      server_text_string(&r->headers));
+    server_text_add(&lines, server_text_string(&r->headers), r->headers.used);
+    if (proxied) {
+        target += strlen(PROXIED);
+        target += strcspn(target, "/?");
+        slash = *target == '/' ? "" : "/";
+        server_line_set(&lines, "Proxy-Authorization", NULL);
+        server_line_set(&lines, "Proxy-Connection", NULL);
+    }
+    server_text_print(&head, "%s %s%s HTTP/1.1\r\n%s\r\n", r->method, slash, target,
+                      server_text_string(&lines));
     sent = connection_send_two(upstream, head.at, head.used, r->body, r->body_bytes);
     server_text_free(&head);
+    server_text_free(&lines);
     return sent;
 }
 
@@ -108,12 +159,20 @@ static void framing_take(struct connection *c, const struct request *r, struct a
 void relay_answer(struct connection *c, const struct request *r, struct answer *a)
 {
     struct server *s = c->server;
+    bool proxied = proxy_wanted(s, r);
+    const char *host = proxied ? "127.0.0.1" : s->relay_host;
+    uint16_t port = proxied ? proxied_port(r) : s->relay_port;
 
+    if (c->upstream && c->upstream_port != port) {
+        connection_destroy(c->upstream);
+        c->upstream = NULL;
+    }
+    c->upstream_port = port;
     for (int attempt = 0; attempt < 2; attempt++) {
         bool reused = c->upstream != NULL;
         if (!c->upstream)
-            c->upstream = upstream_open(s, s->relay_host, s->relay_port);
-        if (c->upstream && request_forward(c->upstream, r) && head_read(c->upstream, a)) {
+            c->upstream = upstream_open(s, host, port);
+        if (c->upstream && request_forward(c->upstream, r, proxied) && head_read(c->upstream, a)) {
             a->source.relay = c;
             framing_take(c, r, a);
             return;

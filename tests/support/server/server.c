@@ -201,6 +201,7 @@ int server_create(const struct server_config *config, struct server **out)
     pthread_condattr_destroy(&clock);
     s->address = server_copy(config->address ? config->address : "127.0.0.1");
     s->root = server_copy(config->root);
+    s->proxy = server_copy(config->proxy);
     s->stop = eventfd(0, EFD_CLOEXEC);
     status = s->stop < 0 ? -errno : relay_parse(s);
     if (status == 0)
@@ -259,6 +260,7 @@ void server_destroy(struct server *s)
     free(s->address);
     free(s->root);
     free(s->relay_host);
+    free(s->proxy);
     free(s->url);
     pthread_cond_destroy(&s->changed);
     pthread_mutex_destroy(&s->lock);

@@ -89,7 +89,8 @@ struct connection {
     size_t in_at, in_end;
     char *buffer;                /* SERVER_BUFFER_BYTES for what goes out */
     uint64_t due_ns;             /* when the next paced byte may go */
-    struct connection *upstream; /* relay: our connection to the other server */
+    struct connection *upstream; /* relay: our connection to the other server, */
+    uint16_t upstream_port;      /* which listens there */
     enum framing upstream_framing;
     uint64_t upstream_left; /* of the body, or of its current chunk */
     bool upstream_last;     /* it ends after this answer */
@@ -103,7 +104,7 @@ struct log_entry {
 struct server {
     /* frozen once created */
     struct server_config config;
-    char *address, *root, *relay_host, *url;
+    char *address, *root, *relay_host, *proxy, *url;
     uint16_t port, relay_port;
     char ca_file[64];
     void *tls[SERVER_IDENTITIES]; /* SSL_CTX * */
@@ -223,6 +224,10 @@ void routes_destroy(struct server *s);
 void relay_done(struct connection *c);
 void relay_answer(struct connection *c, const struct request *r, struct answer *a);
 size_t relay_body(struct connection *c, void *to, size_t room);
+/* Whether the request may use the proxy that the server is; every one may use one that is none. */
+bool proxy_admits(const struct server *s, const struct request *r);
+/* Whether it is one for another server, by the form of its target. */
+bool proxy_wanted(const struct server *s, const struct request *r);
 /* CONNECT: bytes in both directions until one side ends. */
 void relay_tunnel(struct connection *c, const struct request *r);
 
