@@ -104,8 +104,10 @@ static void worker_destroy(struct http_worker *worker, bool forked)
 {
     if (!worker)
         return;
-    http_reads_free(worker);
     worker->state->transport_ops->destroy(worker->transport, forked);
+    if (forked) /* the parent's thread may have been in the middle of changing what is left */
+        return;
+    http_reads_free(worker);
     sigv4_destroy(worker->signer);
     hash_destroy(worker->hash);
     free(worker);
