@@ -190,6 +190,14 @@ MUTANTS = [
         tests=(Test("unit.http_transfer"), Test("fault.http_stall")),
     ),
     Mutant(
+        name="http-both-let-go",
+        file="driver/http/transfer.c",
+        old="    return other->running && !other->let_go;\n",
+        new="    return other->running;\n",
+        why="two answers of a race that are both errors let each other go: nobody says what it was",
+        tests=(Test("unit.http_transfer"),),
+    ),
+    Mutant(
         name="http-permit-leaks",
         file="driver/http/transfer.c",
         old="    if (wire == &t->wires[1])\n        http_host_release(",
