@@ -5,6 +5,7 @@
  * destinations lie at the same place modulo a page in every run, the machine that the library asks
  * about is simulated, the number of workers is always given.
  */
+#define STEPS_MAX UINT64_C(400000000) /* virtual hours of looking for memory are no livelock */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <pthread.h>
@@ -21,10 +22,10 @@
 #include "sim_loop.h"
 #include "sim_threads.h"
 
-#define DST_BYTES (UINT64_C(3) << 20)
-#define MIB       (UINT64_C(1) << 20)
-#define NFS_MAGIC 0x6969
-#define REPLAY    "tests/run.sh --sim 1 --seed"
+#define DST_BYTES   (UINT64_C(3) << 20)
+#define MIB         (UINT64_C(1) << 20)
+#define NFS_MAGIC   0x6969
+#define REPLAY      "tests/run.sh --sim 1 --seed"
 #define WORKERS_MAX 6
 #define FIBERS_MAX  (THREADS_MAX + WORKERS_MAX + 1) /* and one for the HTTP driver's helper */
 
@@ -181,15 +182,15 @@ static void context_begin(struct scenario *s)
 
     s->workers = 1 + dice_below(dice, dice_chance(dice, 500) ? 3 : WORKERS_MAX);
     s->memory_bytes = MIB + (s->large_files || dice_chance(dice, 600) ? dice_below(dice, 1 << 19)
-                                                    : dice_below(dice, 6 << 20));
+                                                                      : dice_below(dice, 6 << 20));
     config.workers = s->workers;
     config.memory_bytes_max = s->memory_bytes;
     config.scratch_bytes_max = dice_chance(dice, 300) ? 4096u << dice_below(dice, 4) : 0;
     config.oversize_bytes_max = dice_chance(dice, 200) ? 4096u << dice_below(dice, 6) : 0;
     config.cache_bytes = dice_chance(dice, 500) ? 1 : MIB;
     if (dice_chance(dice, 200))
-        config.gates_off = dice_chance(dice, 500) ? LSIO_GATE_REGISTERED_BUFFERS
-                                                  : LSIO_GATE_CACHESTAT;
+        config.gates_off =
+            dice_chance(dice, 500) ? LSIO_GATE_REGISTERED_BUFFERS : LSIO_GATE_CACHESTAT;
     status = context_create(&config, &world, &s->context);
     if (status)
         scenario_fail("no context: %d", status);
@@ -275,7 +276,7 @@ static void settle(struct scenario *s)
 static uint64_t run(struct scenario *s)
 {
     char replay[64];
-    struct sim_threads_config threads = {.seed = s->seed, .replay = replay};
+    struct sim_threads_config threads = {.seed = s->seed, .replay = replay, .steps_max = STEPS_MAX};
     bool registered;
     uint64_t trace;
 
@@ -286,8 +287,8 @@ static uint64_t run(struct scenario *s)
     s->world->open_stores(s);
     world_make_chains(s);
     world_ask_etags(s);
-    registered = dice_chance(&s->dice, 200) &&
-                 lsio_memory_register(s->context, s->dst, s->dst_bytes) == 0;
+    registered =
+        dice_chance(&s->dice, 200) && lsio_memory_register(s->context, s->dst, s->dst_bytes) == 0;
     if (dice_chance(&s->dice, 120))
         s->alloc_permille = 1 + dice_below(&s->dice, dice_chance(&s->dice, 500) ? 10 : 200);
     alloc_fail(s->alloc_permille, s->seed);
