@@ -5,7 +5,6 @@
  * destinations lie at the same place modulo a page in every run, the machine that the library asks
  * about is simulated, the number of workers is always given.
  */
-#define STEPS_MAX UINT64_C(400000000) /* virtual hours of looking for memory are no livelock */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <pthread.h>
@@ -25,6 +24,7 @@
 #define DST_BYTES   (UINT64_C(3) << 20)
 #define MIB         (UINT64_C(1) << 20)
 #define NFS_MAGIC   0x6969
+#define STEPS_MAX   UINT64_C(400000000) /* hours of looking for memory are no livelock */
 #define REPLAY      "tests/run.sh --sim 1 --seed"
 #define WORKERS_MAX 6
 #define FIBERS_MAX  (THREADS_MAX + WORKERS_MAX + 1) /* and one for the HTTP driver's helper */
