@@ -31,6 +31,12 @@ static void begin(struct http_case *c, const char *option)
     http_case_put(c, "/data/k", ID, SIZE);
 }
 
+/* What happens behind so many bytes of the first answer. */
+static void break_first(struct http_case *c, enum server_fault_kind kind, uint64_t bytes)
+{
+    http_case_plan(c, "/data/k", 1, &(struct server_fault){.kind = kind, .bytes = bytes});
+}
+
 /* All chunks in one request. */
 static void submit(struct http_case *c, struct join *join)
 {
@@ -70,7 +76,7 @@ static void their_chains_run_before_the_end(void **state)
     struct join join;
 
     begin(c, NULL);
-    http_case_plan(c, "/data/k", 1, &(struct server_fault){.kind = SERVER_HANG, .bytes = BREAK});
+    break_first(c, SERVER_HANG, BREAK);
     submit(c, &join);
     api_gate_wait(&join.checked, EARLY);
     assert_int_equal(lsio_batch_wait(join.batch, 0, NULL), -ETIMEDOUT);
@@ -87,8 +93,7 @@ static void no_chain_runs_before_its_bytes(void **state)
     struct join join;
 
     begin(c, NULL);
-    http_case_plan(c, "/data/k", 1,
-                   &(struct server_fault){.kind = SERVER_HANG, .bytes = LENGTH + LENGTH / 2});
+    break_first(c, SERVER_HANG, LENGTH + LENGTH / 2);
     submit(c, &join);
     api_gate_wait(&join.checked, 1);
     server_release(c->server);
@@ -102,7 +107,7 @@ static void the_rest_is_resumed(void **state)
     struct join join;
 
     begin(c, NULL);
-    http_case_plan(c, "/data/k", 1, &(struct server_fault){.kind = SERVER_CLOSE, .bytes = BREAK});
+    break_first(c, SERVER_CLOSE, BREAK);
     submit(c, &join);
     end(&join, 0);
     assert_int_equal(join.checked.entered, CHUNKS);
@@ -119,7 +124,7 @@ static void what_is_left_is_read_unjoined(void **state)
     struct join join;
 
     begin(c, NULL);
-    http_case_plan(c, "/data/k", 1, &(struct server_fault){.kind = SERVER_CLOSE, .bytes = BREAK});
+    break_first(c, SERVER_CLOSE, BREAK);
     http_case_plan(c, "/data/k", 1, &wrong);
     submit(c, &join);
     end(&join, 0);
@@ -137,7 +142,7 @@ static void the_object_changes_behind_them(void **state)
     struct join join;
 
     begin(c, NULL);
-    http_case_plan(c, "/data/k", 1, &(struct server_fault){.kind = SERVER_CLOSE, .bytes = BREAK});
+    break_first(c, SERVER_CLOSE, BREAK);
     http_case_plan(c, "/data/k", 1, &other);
     submit(c, &join);
     end(&join, LSIO_E_CHANGED);
@@ -158,7 +163,7 @@ static void nothing_is_early_that_may_be_read_anew(void **state)
 
     begin(c, "on_change=restart");
     assert_int_equal(server_put(c->server, &object), 0);
-    http_case_plan(c, "/data/k", 1, &(struct server_fault){.kind = SERVER_CLOSE, .bytes = BREAK});
+    break_first(c, SERVER_CLOSE, BREAK);
     http_case_plan(c, "/data/k", 1, &later);
     submit(c, &join);
     end(&join, 0);
@@ -173,7 +178,7 @@ static void a_cancel_ends_the_rest(void **state)
     struct join join;
 
     begin(c, NULL);
-    http_case_plan(c, "/data/k", 1, &(struct server_fault){.kind = SERVER_HANG, .bytes = BREAK});
+    break_first(c, SERVER_HANG, BREAK);
     submit(c, &join);
     api_gate_wait(&join.checked, EARLY);
     assert_int_equal(lsio_batch_cancel(join.batch), 0);
