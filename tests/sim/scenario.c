@@ -24,7 +24,6 @@
 #define DST_BYTES   (UINT64_C(3) << 20)
 #define MIB         (UINT64_C(1) << 20)
 #define NFS_MAGIC   0x6969
-#define STEPS_MAX   UINT64_C(400000000) /* hours of looking for memory are no livelock */
 #define REPLAY      "tests/run.sh --sim 1 --seed"
 #define WORKERS_MAX 6
 #define FIBERS_MAX  (THREADS_MAX + WORKERS_MAX + 1) /* and one for the HTTP driver's helper */
@@ -276,7 +275,7 @@ static void settle(struct scenario *s)
 static uint64_t run(struct scenario *s)
 {
     char replay[64];
-    struct sim_threads_config threads = {.seed = s->seed, .replay = replay, .steps_max = STEPS_MAX};
+    struct sim_threads_config threads = {.seed = s->seed, .replay = replay};
     bool registered;
     uint64_t trace;
 
