@@ -338,8 +338,8 @@ static bool is_marker(const struct record *record)
 /* Checks the page and readies its records. */
 static int complete_page(struct xml_list *list)
 {
+    int status = xml_walk_feed(&list->walk, "", 0, true); /* may call leaves: expat defers some */
     const char *token = list->text + list->token_at;
-    int status = xml_walk_feed(&list->walk, "", 0, true);
 
     if (status == 0 && list->is_error)
         return LSIO_E_HTTP;
