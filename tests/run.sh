@@ -210,11 +210,14 @@ step_gates() {
     return $status
 }
 
-# fuzz_one NAME: fuzzes one target.
+# fuzz_one NAME: fuzzes one target. What it found is shown, to be replayed where the log is read:
+# `base64 -d >input`, `fuzz_NAME input`.
 fuzz_one() {
     local name=$1 program=build/fuzz/fuzz/fuzz_$1 corpus=build/fuzz/corpus/$1 inputs
+    local began=build/fuzz/$1.began
     [ -x "$program" ] || { echo "fuzz_$name: FAILED, not built"; return 1; }
     mkdir -p "$corpus"
+    touch "$began"
     inputs=("$corpus")
     [ ! -d "tests/fuzz/corpus/$name" ] || inputs+=("tests/fuzz/corpus/$name")
     if "$program" -max_total_time="$fuzz_seconds" -timeout=20 -rss_limit_mb=3000 \
@@ -224,6 +227,8 @@ fuzz_one() {
             "build/fuzz/$name.log")"
     else
         tail -n 60 "build/fuzz/$name.log"
+        find build/fuzz -maxdepth 1 -name "$name-*" -newer "$began" -size -64k -print \
+            -exec base64 {} ';'
         echo "fuzz_$name: FAILED"
         return 1
     fi

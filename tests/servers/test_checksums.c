@@ -90,7 +90,6 @@ static void all_are_compared(void **state)
 
 int main(void)
 {
-    static const char *const loops[] = {"uring", "epoll"};
     static const char *const senders[] = {"VERSITYGW", "MOTO", "AZURITE", "FAKE_GCS"};
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(all_are_right),
@@ -104,13 +103,7 @@ int main(void)
         while (strcmp(way->server, senders[s]) != 0)
             way++;
         servers_manifest_read(way->server, &manifest);
-        for (size_t i = 0; i < COUNT(loops); i++) {
-            loop_name = loops[i];
-            if (!api_loop_is_there(loop_name))
-                continue;
-            print_message("%s on %s\n", way->name, loop_name);
-            failed += cmocka_run_group_tests(tests, NULL, NULL);
-        }
+        failed += servers_run(way->name, &loop_name, tests, COUNT(tests));
         servers_manifest_free(&manifest);
     }
     return failed;

@@ -192,24 +192,17 @@ static void reload_on_http1(void **state)
 
 int main(void)
 {
-    static const char *const loops[] = {"uring", "epoll"};
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(two_requests_a_connection),
         cmocka_unit_test(reload_on_http2),
         cmocka_unit_test(reload_on_http1),
     };
-    int failed = 0;
+    int failed;
 
     servers_need();
     servers_manifest_read("NGINX", &manifest);
     memory = malloc((size_t)CHUNKS * BYTES);
-    for (size_t i = 0; i < COUNT(loops); i++) {
-        loop_name = loops[i];
-        if (!api_loop_is_there(loop_name))
-            continue;
-        print_message("on %s\n", loop_name);
-        failed += cmocka_run_group_tests(tests, NULL, NULL);
-    }
+    failed = servers_run("nginx", &loop_name, tests, COUNT(tests));
     free(memory);
     servers_manifest_free(&manifest);
     return failed;

@@ -265,12 +265,11 @@ static void through_faults(void **state)
 
 int main(void)
 {
-    static const char *const loops[] = {"uring", "epoll"};
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(joined),
         cmocka_unit_test(through_faults),
     };
-    int failed = 0;
+    int failed;
 
     servers_need();
     for (size_t i = 0; i < servers_way_count; i++)
@@ -278,13 +277,7 @@ int main(void)
             way = &servers_ways[i];
     servers_manifest_read(way->server, &manifest);
     ranges_make();
-    for (size_t i = 0; i < COUNT(loops); i++) {
-        loop_name = loops[i];
-        if (!api_loop_is_there(loop_name))
-            continue;
-        print_message("on %s\n", loop_name);
-        failed += cmocka_run_group_tests(tests, NULL, NULL);
-    }
+    failed = servers_run(way->name, &loop_name, tests, COUNT(tests));
     free(memory);
     servers_manifest_free(&manifest);
     return failed;

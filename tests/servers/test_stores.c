@@ -740,7 +740,6 @@ static void odd_keys_are_there(void)
 
 int main(void)
 {
-    static const char *const loops[] = {"uring", "epoll"};
     const struct CMUnitTest tests[] = {
         TEST(ranges_of_every_form),
         TEST(whole_objects),
@@ -763,15 +762,7 @@ int main(void)
         way = &servers_ways[i];
         servers_manifest_read(way->server, &manifest);
         odd_keys_are_there();
-        for (size_t k = 0; k < COUNT(loops); k++) {
-            char name[96];
-            loop_name = loops[k];
-            if (!api_loop_is_there(loop_name))
-                continue;
-            snprintf(name, sizeof(name), "%s on %s", way->name, loop_name);
-            print_message("%s\n", name);
-            failed += cmocka_run_group_tests_name(name, tests, NULL, NULL);
-        }
+        failed += servers_run(way->name, &loop_name, tests, COUNT(tests));
         servers_manifest_free(&manifest);
     }
     return failed;

@@ -232,6 +232,23 @@ static void memory_fill(struct lsio_store *store, const struct servers_manifest 
                     manifest->objects[i].size);
 }
 
+int servers_run(const char *name, const char **loop, const struct CMUnitTest *tests, size_t count)
+{
+    static const char *const loops[] = {"uring", "epoll"};
+    int failed = 0;
+
+    for (size_t i = 0; i < COUNT(loops); i++) {
+        char title[96];
+        if (!api_loop_is_there(loops[i]))
+            continue;
+        *loop = loops[i];
+        snprintf(title, sizeof(title), "%s on %s", name, *loop);
+        print_message("%s\n", title);
+        failed += _cmocka_run_group_tests(title, tests, count, NULL, NULL);
+    }
+    return failed;
+}
+
 int servers_open(const struct servers_way *way, struct lsio_context *context, const char *bucket,
                  const struct lsio_option *more, struct lsio_store **out)
 {

@@ -53,6 +53,9 @@ struct servers_way {
 extern const struct servers_way servers_ways[];
 extern const size_t servers_way_count;
 
+/* Runs the tests on each loop that runs here, named in *loop meanwhile; how many failed. */
+int servers_run(const char *name, const char **loop, const struct CMUnitTest *tests, size_t count);
+
 /* With `more` (until key is NULL; may be NULL) before the way's own options; `bucket` instead of
  * the way's own if not NULL. lsio_store_open()'s status. */
 int servers_open(const struct servers_way *way, struct lsio_context *context, const char *bucket,

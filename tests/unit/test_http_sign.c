@@ -259,9 +259,9 @@ static void jwt_verifies(void **state)
     first = strchr(token, '.');
     second = strchr(first + 1, '.');
     part_decode(token, (size_t)(first - token), bytes, sizeof(bytes));
-    assert_string_equal(bytes, "{\"alg\":\"RS256\",\"typ\":\"JWT\",\"kid\":\"k1\"}");
+    assert_string_equal((const char *)bytes, "{\"alg\":\"RS256\",\"typ\":\"JWT\",\"kid\":\"k1\"}");
     part_decode(first + 1, (size_t)(second - first - 1), bytes, sizeof(bytes));
-    assert_string_equal(bytes, "{\"iss\":\"reader@project.example.com\","
+    assert_string_equal((const char *)bytes, "{\"iss\":\"reader@project.example.com\","
                                "\"sub\":\"user\","
                                "\"scope\":\"read \\\"only\\\"\\\\\\u000a\","
                                "\"aud\":\"https://"
