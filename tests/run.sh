@@ -77,7 +77,7 @@ done
 packages=(gcc g++ libc6-dev cmake ninja-build pkg-config python3
     liburing-dev libzstd-dev liblz4-dev libdeflate-dev zlib1g-dev libblosc-dev libisal-dev
     libcurl4-openssl-dev libssl-dev libexpat1-dev libjson-c-dev
-    libcmocka-dev python3-zarr python3-numpy)
+    libcmocka-dev python3-zarr python3-numpy valgrind)
 case " ${steps[*]} " in *" fuzz "*) packages+=(clang libclang-rt-dev) ;; esac
 case " ${steps[*]} " in *" coverage "*) packages+=(gcovr) ;; esac
 

@@ -135,8 +135,8 @@ struct lsio_config {
  * defaults. Returns -EINVAL for a config that makes no sense, -ENOMEM, -EAGAIN if no thread could
  * be created. A loop that was named but cannot run is -ENOSYS, or -ENOMEM, -EMFILE, -ENFILE where
  * only a limit stands in its way (see RLIMIT_MEMLOCK); one chosen by default falls back, says why
- * in the log and in the statistics. The environment variable LSIO_LOOP names a loop when
- * `loop` is NULL. Threads: any.
+ * in the log and in the statistics, as it does under valgrind, which cannot run the uring loop. The
+ * environment variable LSIO_LOOP names a loop when `loop` is NULL. Threads: any.
  */
 LSIO_API int lsio_context_create(const struct lsio_config *config, struct lsio_context **out);
 

@@ -228,15 +228,18 @@ static int loop_choose(struct lsio_context *context)
 {
     const char *name = context->config.loop ? context->config.loop : config_loop_name();
     const struct loop_ops *fallback = registry_loop_fallback();
+    bool valgrind = !name && config_valgrind();
     bool short_of_something = false;
     int error;
 
     if (!context->loop_given)
-        context->loop_ops = registry_loop(name);
+        context->loop_ops = valgrind ? fallback : registry_loop(name);
     if (!context->loop_ops)
         return -ENOSYS;
     snprintf(context->loop_reason, sizeof(context->loop_reason), "%s",
-             name ? "asked for by name" : "the default, and the kernel allows it");
+             name       ? "asked for by name"
+             : valgrind ? "valgrind stops all threads while one waits for io_uring"
+                        : "the default, and the kernel allows it");
     error = workers_start(context);
     if (context->loop_given)
         return error;

@@ -344,6 +344,7 @@ uint64_t config_available_bytes(const struct loop_os *os);
 uint64_t config_hot_window_bytes(const struct loop_os *os);
 uint64_t config_memlock_bytes(const struct loop_os *os);
 const char *config_loop_name(void);
+bool config_valgrind(void);
 void config_pin(uint32_t worker);
 
 /* registry.c: the only place that names loops and drivers */

@@ -163,10 +163,26 @@ static void loop_name(void **state)
     assert_string_equal(config_loop_name(), "epoll");
 }
 
+static void valgrind(void **state)
+{
+    (void)state;
+    assert_int_equal(unsetenv("LD_PRELOAD"), 0);
+    assert_false(config_valgrind());
+    assert_int_equal(setenv("LD_PRELOAD", "/usr/lib/libjemalloc.so", 1), 0);
+    assert_false(config_valgrind());
+    assert_int_equal(setenv("LD_PRELOAD",
+                            "/usr/libexec/valgrind/vgpreload_core-amd64-linux.so:"
+                            "/usr/libexec/valgrind/vgpreload_memcheck-amd64-linux.so",
+                            1),
+                     0);
+    assert_true(config_valgrind());
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(cpus), cmocka_unit_test(memory),
-                                       cmocka_unit_test(hot_window), cmocka_unit_test(loop_name)};
+                                       cmocka_unit_test(hot_window), cmocka_unit_test(loop_name),
+                                       cmocka_unit_test(valgrind)};
 
     return cmocka_run_group_tests_name("config", tests, NULL, NULL);
 }
