@@ -168,8 +168,8 @@ const char *config_loop_name(void)
     return name && *name ? name : NULL;
 }
 
-/* Valgrind preloads a library of its own. Its io_uring_enter keeps the lock that lets one thread run
- * at a time, so a waiting worker stops the whole program (seen with 3.19; liburing issue 657). */
+/* Valgrind preloads a library of its own. Its io_uring_enter keeps the lock that lets one thread
+ * run at a time: a waiting worker stops the whole program (seen with 3.19; liburing issue 657). */
 bool config_valgrind(void)
 {
     const char *preload = getenv("LD_PRELOAD");
