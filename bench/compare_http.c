@@ -266,11 +266,13 @@ static void http_pair(const struct bench_options *options, const struct bench_re
                (double)(after.operations - before.operations) / trial.pairs, count,
                (double)(after.bytes_wasted - before.bytes_wasted) /
                    (double)(after.bytes_asked - before.bytes_asked));
+    bench_note("%s: in the end up to %llu requests at a time", report->name,
+               (unsigned long long)after.requests_limit);
     bench_report(options, report, &trial, 0, 1);
     lsio_close(&sides[0]);
     lsio_close(&sides[1]);
     bench_server_stop(&server);
-    bench_note("%s: %u connections in all", report->name, server.connections);
+    bench_note("%s: %u connections, of both sides together", report->name, server.connections);
 }
 
 static void http_coalesce(const struct bench_options *options)

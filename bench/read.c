@@ -249,7 +249,7 @@ static void figures_text(const struct read_figures *f)
         (double)s->bytes_read / BENCH_GIB, (double)s->bytes_wasted / BENCH_GIB,
         (unsigned long long)s->retries, (unsigned long long)s->throttles);
     printf(
-        "loop %s (%s), %llu workers, %llu steals, %llu system calls, peak of %.1f MiB in flight\n",
+        "loop %s (%s), %llu workers, %llu steals, %llu system calls, %.1f MiB of memory reserved\n",
         s->loop, s->loop_reason, (unsigned long long)s->workers, (unsigned long long)s->steals,
         (unsigned long long)s->loop_enters, (double)s->memory_bytes_peak / (1 << 20));
     if (s->first_byte_ns > 0) {

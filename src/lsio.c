@@ -3,6 +3,7 @@
  * Design: the public functions. Each checks its arguments and where it was called from - in a
  * forked child, inside a callback - and forwards. Nothing is decided here.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -47,6 +48,19 @@ static int check_alive(const struct lsio_context *context)
     if (!context)
         return -EINVAL;
     return context_is_alive(context) ? 0 : LSIO_E_FORKED;
+}
+
+/* Keeps what a call that has ended met, for lsio_last_error(); nothing if *error is of another
+ * status. Only now, for the call's callbacks may have made calls of their own. */
+static int last_error_keep(struct lsio_context *context, int status, const struct lsio_error *error)
+{
+    last_error_context = NULL;
+    if (status < 0 && error->status == status) {
+        last_error = *error;
+        last_error_context = context;
+        log_line(&context->log, LSIO_LOG_DEBUG, "%s (%s)", error->text, lsio_status_name(status));
+    }
+    return status;
 }
 
 /* --------------------------------------------------------------------------------- context -- */
@@ -110,7 +124,7 @@ int lsio_store_open(struct lsio_context *context, const char *url,
                                .options = options,
                                .option_count = option_count};
     struct lsio_store *store = NULL;
-    char why[256] = "";
+    char why[256] = "", shown[192];
     uint32_t index;
     int error = check_alive(context);
 
@@ -118,12 +132,17 @@ int lsio_store_open(struct lsio_context *context, const char *url,
         return error;
     if (!url || !out || (option_count && !options))
         return -EINVAL;
-    for (size_t i = 0; i < option_count; i++)
-        if (!options[i].key || !options[i].value)
-            return -EINVAL;
+    for (size_t i = 0; i < option_count; i++) {
+        if (options[i].key && options[i].value)
+            continue;
+        log_line(&context->log, LSIO_LOG_ERROR, "store option %zu, \"%s\", has no %s", i,
+                 options[i].key ? options[i].key : "", options[i].key ? "value" : "key");
+        return -EINVAL;
+    }
     driver = context_driver_for(context, url, &open.rest, &index);
-    if (!driver) {
-        log_line(&context->log, LSIO_LOG_ERROR, "no driver for the scheme of a store's URL");
+    if (!driver) { /* what follows the scheme may hold secrets */
+        log_line(&context->log, LSIO_LOG_ERROR, "no driver for a URL of the scheme \"%.*s\"",
+                 (int)strcspn(url, ":"), url);
         return LSIO_E_UNSUPPORTED;
     }
     open.driver = driver;
@@ -135,7 +154,11 @@ int lsio_store_open(struct lsio_context *context, const char *url,
     open.why_bytes = sizeof(why);
     error = driver->store_open(&open, &store);
     if (error) {
-        log_line(&context->log, LSIO_LOG_ERROR, "a store could not be opened: %s (%s)",
+        if (driver->show_url)
+            driver->show_url(url, shown, sizeof(shown));
+        else
+            snprintf(shown, sizeof(shown), "%s", url);
+        log_line(&context->log, LSIO_LOG_ERROR, "the store \"%s\" cannot be opened: %s (%s)", shown,
                  why[0] ? why : lsio_status_text(error), lsio_status_name(error));
         return error;
     }
@@ -214,15 +237,17 @@ int lsio_list(struct lsio_store *store, const char *prefix, char delimiter, lsio
               void *data)
 {
     size_t length = prefix ? strlen(prefix) : 0;
-    int error = store ? check_blocking(store->context) : -EINVAL;
+    struct lsio_error error = {0};
+    int status = store ? check_blocking(store->context) : -EINVAL;
 
-    if (error)
-        return error;
+    if (status)
+        return status;
     if (!prefix || !on_page || (delimiter && delimiter != '/') ||
         (length && prefix[length - 1] != '/'))
-        return -EINVAL;
-    return store->driver->list ? store->driver->list(store, prefix, delimiter, on_page, data)
-                               : -EOPNOTSUPP;
+        status = -EINVAL;
+    else
+        status = store_list(store, prefix, delimiter, on_page, data, &error);
+    return last_error_keep(store->context, status, &error);
 }
 
 /* ----------------------------------------------------------------------------------- chain -- */
@@ -343,6 +368,7 @@ int lsio_last_error(struct lsio_context *context, struct lsio_error *out)
 int lsio_submit_batch(struct lsio_context *context, const struct lsio_request *request,
                       struct lsio_batch **out)
 {
+    struct lsio_error refusal;
     struct lsio_batch *batch;
     int error = check_alive(context);
 
@@ -350,7 +376,7 @@ int lsio_submit_batch(struct lsio_context *context, const struct lsio_request *r
         return error;
     if (!request || !out)
         return -EINVAL;
-    error = batch_create(context, request, !(request->flags & LSIO_BORROW), &batch);
+    error = batch_create(context, request, !(request->flags & LSIO_BORROW), &refusal, &batch);
     if (error)
         return error;
     *out = batch; /* before the start: callbacks may read it */
@@ -472,15 +498,18 @@ void lsio_result_free(void *data)
 int lsio_stat_batch(struct lsio_context *context, const struct lsio_object *objects, size_t count,
                     struct lsio_object_info *infos, size_t info_bytes, int *statuses)
 {
-    int error = check_blocking(context);
+    struct lsio_error error = {0};
+    int status = check_blocking(context);
 
-    if (error)
-        return error;
+    if (status)
+        return status;
     if (info_bytes == 0)
         info_bytes = sizeof(*infos);
     if (count && (!objects || !infos || info_bytes < sizeof(*infos)))
-        return -EINVAL;
-    return batch_stat(context, objects, count, infos, info_bytes, statuses);
+        status = -EINVAL;
+    else
+        status = batch_stat(context, objects, count, infos, info_bytes, statuses, &error);
+    return last_error_keep(context, status, &error);
 }
 
 int lsio_explain_batch(struct lsio_context *context, const struct lsio_request *request, int format,

@@ -20,7 +20,8 @@ usage: tests/run.sh [option]...      no option: everything (about 20 minutes on 
   --fuzz SECONDS             fuzz each target for so long only
   --stress SECONDS           the stress tests under ThreadSanitizer, for so long each, only
   --sim SEEDS [--seed N]     the simulation tests with so many seeds, from seed N on, only
-  --coverage                 ctest with line coverage; the report is put into build/coverage
+  --coverage                 ctest with line coverage, which must be 90 % of src/; the report is
+                             put into build/coverage
   --servers                  tests against real servers, installed below build/servers, only
   --mutants                  plants bugs in a copy of the source: each must be found by some test
   --match REGEX              of the tests, those whose name matches
@@ -248,7 +249,7 @@ step_coverage() {
     local status=0
     test_in coverage || status=1
     gcovr -r . --object-directory build/coverage -f 'src/' --exclude-throw-branches \
-        --html-details build/coverage/index.html -s
+        --html-details build/coverage/index.html -s --fail-under-line 90 || status=1
     return $status
 }
 
@@ -263,7 +264,7 @@ run_step() {
     summaries+=("$(printf '%-10s %s in %d s' "$name" "$([ $status = 0 ] && echo passed || echo FAILED)" \
         $((SECONDS - began)))")
     while IFS= read -r line; do summaries+=("           $line"); done < <(
-        grep -E '^[0-9]+% tests passed|^fuzz_.*: |^marks: |^mutants: |^never reached: |^	 *[0-9]+ - |^ *[0-9]+ - .*\((Failed|Timeout|SEGFAULT|Not Run)' \
+        grep -E '^[0-9]+% tests passed|^fuzz_.*: |^marks: |^mutants: |^never reached: |^row H[0-9]+|^lines: |^	 *[0-9]+ - |^ *[0-9]+ - .*\((Failed|Timeout|SEGFAULT|Not Run)' \
             "$log" || true)
 }
 

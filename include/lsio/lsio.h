@@ -113,9 +113,11 @@ enum lsio_gate {
 
 struct lsio_config {
     size_t struct_bytes;
-    uint32_t workers;            /* threads; 0: one per CPU allowed by affinity and cgroup quota */
+    uint32_t workers;            /* threads, 1024 at most; 0: one per CPU allowed by affinity and
+                                    cgroup quota */
     uint32_t flags;              /* enum lsio_context_flags */
-    uint64_t memory_bytes_max; /* hard budget for data in flight; 0: min(256 MiB, 1/8 of memory) */
+    uint64_t memory_bytes_max;   /* hard budget for data in flight, 1 MiB at least; 0: min(256 MiB,
+                                    1/8 of memory) */
     uint64_t scratch_bytes_max;  /* per worker, for chains; 0: 8 MiB, less in a small budget */
     uint64_t cache_bytes;        /* page cache a batch may count on before `direct=auto` reads cold
                                     files past the cache; 0: a quarter of the available memory */
@@ -132,20 +134,22 @@ struct lsio_config {
 /*
  * Creates a context: its worker threads, their rings and their registered memory. Creating one
  * costs milliseconds; a process should hold one for long. `config` is copied; NULL means all
- * defaults. Returns -EINVAL for a config that makes no sense, -ENOMEM, -EAGAIN if no thread could
- * be created. A loop that was named but cannot run is -ENOSYS, or -ENOMEM, -EMFILE, -ENFILE where
- * only a limit stands in its way (see RLIMIT_MEMLOCK); one chosen by default falls back, says why
- * in the log and in the statistics, as it does under valgrind, which cannot run the uring loop. The
- * environment variable LSIO_LOOP names a loop when `loop` is NULL. Threads: any.
+ * defaults. Returns -EINVAL for a config that makes no sense (the log names the field), -ENOMEM,
+ * -EAGAIN if no thread could be created. A loop that was named but cannot run is -ENOSYS, or
+ * -ENOMEM, -EMFILE, -ENFILE where only a limit stands in its way (see RLIMIT_MEMLOCK); one chosen
+ * by default falls back, says why in the log and in the statistics, as it does under valgrind,
+ * which cannot run the uring loop. The environment variable LSIO_LOOP names a loop when `loop` is
+ * NULL. Threads: any.
  */
 LSIO_API int lsio_context_create(const struct lsio_config *config, struct lsio_context **out);
 
 /*
  * Cancels what is in flight, waits until the kernel has let go of all memory, joins the threads and
- * frees the context with all its stores and chains that are still open. NULL is allowed. If the
- * kernel does not give buffers back within 30 s, returns -ETIMEDOUT and leaks them, for it may
- * still write to them. LSIO_E_RECURSIVE from a callback. Threads: any; no other call on the context
- * may be running or follow.
+ * frees the context with its batches, stores and chains. Callbacks still run: what is unfinished
+ * ends as -ECANCELED, and so does what they submit then. NULL is allowed. If the kernel does not
+ * give buffers back within 30 s, returns -ETIMEDOUT and leaks them, for it may still write to them.
+ * LSIO_E_RECURSIVE from a callback. Threads: any; no other call on the context may be running or
+ * follow.
  */
 LSIO_API int lsio_context_destroy(struct lsio_context *context);
 
@@ -173,17 +177,20 @@ struct lsio_option {
 };
 
 /*
- * Opens a store: a root below which objects are named by keys.
+ * Opens a store: a root below which objects are named by keys. The reason of a failure is in the
+ * log only: set config.log.
  *   "/path", "relative/path", "file:///path"   a directory
  *   "memory://name"                            a store in this context's memory (lsio_memory_put)
  *   "http[s]://host/path[?query]"              a server; a query (signed URL) is kept as it is
  *   "s3://bucket/prefix"  "gs://bucket/prefix"  "az://container/prefix"
- *   "abfs[s]://container@account.dfs.core.windows.net/prefix", and the https addresses of buckets
+ *   "abfs[s]://container@account.dfs.core.windows.net/prefix", the https addresses of buckets, and
+ *   GDAL's "/vsicurl/URL"  "/vsis3/bucket"  "/vsigs/bucket"  "/vsiaz/container"
  * (these need a build with libcurl, OpenSSL, expat and json-c: LSIO_E_UNSUPPORTED otherwise).
  * Nothing is asked of a server when its store is opened. Credentials are found as the vendors'
  * tools find them - options, environment, profiles, workload identities, metadata services, else
  * anonymous - when the first object is read.
- * Options (copied; an unknown key is -EINVAL with the key named in the log):
+ * Options (copied; of one key the last counts; an unknown key and a value that is empty or makes no
+ * sense are -EINVAL, with the key named in the log):
  *   profile            nvme | ssd | hdd | hpc | http | cloud | memory: instead of what is detected
  *   gap_bytes gap_bytes_max request_bytes_max split_bytes inflight_max align_bytes
  *   request_latency_ns stream_bytes_per_second iops_max
@@ -204,7 +211,8 @@ struct lsio_option {
  *   endpoint region access_key_id account_name missing_on_403 hedge ...
  *                      of servers and buckets: the names that object_store uses, with or without
  *                      the vendor's prefix; README has the table
- * A directory must exist: -ENOENT, -ENOTDIR. Threads: any.
+ * A directory must exist, and a file of certificates (ca_bundle): -ENOENT, -ENOTDIR, -EACCES.
+ * Threads: any.
  */
 LSIO_API int lsio_store_open(struct lsio_context *context, const char *url,
                              const struct lsio_option *options, size_t option_count,
@@ -232,7 +240,10 @@ struct lsio_credential {
     char error[128];         /* on failure: a sentence for messages, without secrets */
 };
 /* Fills in *out, which is zero but for struct_bytes: 0, or a negative status if there are none now.
- * May block for seconds. Threads: one of the context's own, one call at a time. */
+ * What needed them then fails with -EACCES, the detail holding `error`: never as an absent object.
+ * -ETIMEDOUT, -ECANCELED, -ENOMEM, -EMFILE, -ENFILE and -EAGAIN stand as they are. So it is with
+ * credentials that are found elsewhere. May block for seconds. Threads: one of the context's own,
+ * one call at a time. */
 typedef int lsio_credential_fn(void *data, struct lsio_credential *out);
 /*
  * Makes a store on a bucket, or on a plain HTTP server (an access token), ask `ask` for its
@@ -273,7 +284,8 @@ enum lsio_chunk_flags {
  *   offset <  0, TO_END     the last -offset bytes; the whole object if it is shorter
  *   0, TO_END               the whole object
  *   length 0                an empty read: succeeds, touches nothing
- * A range beyond the object's ends is LSIO_E_TRUNCATED: nothing is ever shortened silently.
+ * A range beyond the object's ends is LSIO_E_TRUNCATED: nothing is ever shortened silently. An
+ * index of no object and an unknown flag are -EINVAL, for this chunk alone.
  *
  * Where the bytes go, after the chain:
  *   dst set        into dst, at most dst_bytes of them, else LSIO_E_NO_SPACE
@@ -338,7 +350,9 @@ struct lsio_stage {
     uint32_t reserved;
     /* Makes state for one worker, before its first call there; NULL: none. */
     int (*init)(void *user, uint32_t worker, void **state);
-    /* Ends that state; runs in lsio_chain_destroy. */
+    /* Ends that state; runs when the chain is destroyed. To look at states before, keep them in an
+     * array of lsio_context_workers() + 1, by call->worker: what stages wrote is visible once
+     * lsio_read_batch() or lsio_batch_wait() has returned. */
     void (*finish)(void *user, uint32_t worker, void *state);
     /* For a last stage that copies its input somewhere (scatter): where `bytes` bytes of input
      * would be copied to unchanged and in one piece, or NULL. The stage before writes there
@@ -364,7 +378,8 @@ struct lsio_call {
 
 /* Room for `bytes` bytes of output. The last WRITES stage of a chain gets the chunk's dst. Content
  * is undefined. Returns LSIO_E_NO_SPACE, LSIO_E_BUDGET or -ENOMEM; the stage should return that at
- * once. At most one call per stage and chunk. Threads: inside a stage. */
+ * once. At most one call per stage and chunk. Without a commit it counts for nothing: the input
+ * goes on. Threads: inside a stage. */
 LSIO_API int lsio_call_out(struct lsio_call *call, uint64_t bytes, void **out);
 /* The first `used` bytes of the room are the output. */
 LSIO_API int lsio_call_commit(struct lsio_call *call, uint64_t used);
@@ -384,7 +399,8 @@ LSIO_API int lsio_call_fail(struct lsio_call *call, int status, const char *form
  * Makes a chain of `count` stages (1 .. 16), run in order. `stages` is copied, with stride
  * stages[0].struct_bytes; each stage's `user` is taken if it has `destroy` (also when this call
  * fails). A chain is immutable and may be shared by any number of chunks of its context's batches;
- * it must outlive them. Threads: any.
+ * it must outlive them. In another context it is -EINVAL: as a request's for the whole request, as
+ * a chunk's for that chunk alone. Threads: any.
  */
 LSIO_API int lsio_chain_create(struct lsio_context *context, const struct lsio_stage *stages,
                                size_t count, struct lsio_chain **out);
@@ -393,6 +409,7 @@ LSIO_API void lsio_chain_destroy(struct lsio_chain *chain);
 
 /* -------------------------------------------------------------------------- request, batch -- */
 
+/* An object without store or key, or an unknown flag, makes the whole request -EINVAL. */
 enum lsio_request_flags {
     LSIO_BORROW = 1u << 0,   /* submit: objects, keys and chunks stay valid until on_done returned,
                                 or until wait returned 0, and are not copied */
@@ -428,9 +445,12 @@ struct lsio_request {
 
 /*
  * Reads all chunks and returns when all are complete: 0, or the status of the failing chunk of the
- * lowest index known. -EINVAL (a request that makes no sense), -ENOMEM and LSIO_E_RECURSIVE mean
- * that nothing was read and no result was written. Everything is borrowed for the call.
- * Threads: any, many at once; not from callbacks.
+ * lowest index known. A request that is refused as a whole - it makes no sense (-EINVAL,
+ * LSIO_E_LIMIT), there is no memory for it (-ENOMEM), LSIO_E_RECURSIVE, LSIO_E_FORKED - reads
+ * nothing and writes no result. A chunk may fail with -EINVAL or -ENOMEM too, while the others are
+ * read: its result says so, and lsio_last_error() tells the two apart. It keeps the detail of one
+ * failing chunk; for that of each: submit, wait, lsio_batch_error(). Everything is borrowed for the
+ * call. Threads: any, many at once; not from callbacks.
  */
 LSIO_API int lsio_read_batch(struct lsio_context *context, const struct lsio_request *request);
 
@@ -440,10 +460,10 @@ LSIO_API int lsio_read(struct lsio_context *context, struct lsio_store *store, c
                        uint64_t *bytes);
 
 /*
- * The same without waiting. All or nothing: on failure nothing was started; after 0, each failure
- * is per chunk and each chunk completes exactly once. Objects, keys and chunks are copied unless
- * LSIO_BORROW is set. The batch is the caller's, to destroy. Never blocks. Threads: any, callbacks
- * too.
+ * The same without waiting. All or nothing: on failure nothing was started, and the log says what
+ * makes no sense; after 0, each failure is per chunk and each chunk completes exactly once.
+ * Objects, keys and chunks are copied unless LSIO_BORROW is set. The batch is the caller's, to
+ * destroy. Never blocks. Threads: any, callbacks too.
  */
 LSIO_API int lsio_submit_batch(struct lsio_context *context, const struct lsio_request *request,
                                struct lsio_batch **out);
@@ -483,15 +503,20 @@ struct lsio_progress {
 };
 LSIO_API int lsio_batch_progress(struct lsio_batch *batch, struct lsio_progress *out);
 
+#define LSIO_NO_CHUNK UINT64_MAX
+
 /* What went wrong with one chunk, as a person wants to know it. */
 struct lsio_error {
     size_t struct_bytes;
-    uint64_t index;     /* the chunk */
+    uint64_t index;     /* the chunk, or LSIO_NO_CHUNK: the request was refused as a whole, or it
+                           is a listing that failed */
     int32_t status;
-    int32_t code;       /* errno, HTTP status, or the stage's own code */
+    int32_t code;       /* errno, HTTP status, or the stage's own code; 0 where there is none */
     uint32_t attempts;
     uint32_t reserved;
-    uint64_t offset;    /* the range that was being read */
+    uint64_t offset;    /* the range that was being read. Where that is not known - the object's
+                           size is not, or the chunk's range makes no sense - the chunk's own, a
+                           negative offset as (uint64_t)offset */
     uint64_t length;
     char text[256];     /* one sentence: what, where */
     char url[256];      /* without secrets */
@@ -501,9 +526,10 @@ struct lsio_error {
  * status is in their result. Threads: any. */
 LSIO_API int lsio_batch_error(struct lsio_batch *batch, uint64_t index, struct lsio_error *out);
 
-/* The detail of the error that this thread's last lsio_read_batch() or lsio_read() met; -ENOENT if
- * it did not fail, was on another context, or failed before any chunk did (-EINVAL, -ENOMEM).
- * Threads: any. */
+/* The detail of the error that this thread's last lsio_read_batch(), lsio_read(), lsio_stat_batch()
+ * or lsio_list() met: of the failing chunk, or object (its index is the chunk's), or listing
+ * (LSIO_NO_CHUNK); or why the request makes no sense. -ENOENT if it did not fail, was on another
+ * context, or failed before any chunk did for another reason (-ENOMEM). Threads: any. */
 LSIO_API int lsio_last_error(struct lsio_context *context, struct lsio_error *out);
 
 /* How many chunks ended with `status`. Threads: any. */
@@ -521,39 +547,47 @@ struct lsio_object_info {
 LSIO_API int lsio_batch_object(struct lsio_batch *batch, size_t object,
                                struct lsio_object_info *out);
 
-/* Cancels, waits for the kernel and for running callbacks, frees the batch and what it allocated.
- * If that takes more than 30 s, returns -ETIMEDOUT and leaves the batch to the context's end. From
- * a callback: cancels, and frees after on_done. NULL is allowed. Threads: any; the last call. */
+/* Cancels, waits for the kernel and for callbacks, frees the batch and what it allocated. on_chunk
+ * of what had not ended, as _cancel ends it, and on_done run before it returns. If that takes more
+ * than 30 s, returns -ETIMEDOUT and leaves the batch to the context's end. From a callback:
+ * cancels, and frees after on_done. NULL is allowed. Threads: any; the last call. */
 LSIO_API int lsio_batch_destroy(struct lsio_batch *batch);
 
 /* Takes over what a chunk with LSIO_CHUNK_ALLOC got: from then on free it with lsio_result_free().
- * Threads: any, serialized per batch. */
+ * result->data keeps its value; a second take of it gives NULL. Threads: any, serialized per batch.
+ */
 LSIO_API void *lsio_result_take(struct lsio_batch *batch, struct lsio_result *result);
 LSIO_API void lsio_result_free(void *data);
 
 /* --------------------------------------------------------------------- stat, list, explain -- */
 
 /* Sizes, times and validators of many objects. infos[i] and statuses[i] belong to objects[i];
- * `infos` has stride info_bytes (0: its size). Returns 0 or the first failing object's status.
- * Blocks. Threads: any; not from callbacks. */
+ * `infos` has stride info_bytes (0: its size). Returns 0 or the first failing object's status;
+ * lsio_last_error() has its detail. Blocks. Threads: any; not from callbacks. */
 LSIO_API int lsio_stat_batch(struct lsio_context *context, const struct lsio_object *objects,
                              size_t count, struct lsio_object_info *infos, size_t info_bytes,
                              int *statuses);
 
+/* The library makes them, as arrays; so their size stays: what later versions add takes the place
+ * of what is reserved. Strings are never NULL. */
 struct lsio_list_entry {
     const char *key; /* below the root; a common prefix ends in '/' */
     uint64_t size;
     int64_t mtime_ns;
-    const char *etag;
+    const char *etag; /* as lsio_object.etag wants it; "" if the store does not say */
     int is_prefix;
     int reserved;
+    const char *version; /* S3's or Azure's version id, or Cloud Storage's generation; "" if the
+                            store does not say (S3's own listing of a bucket does not) */
+    uint64_t reserved_more[4];
 };
 /* One page of entries, borrowed for the call. Nonzero ends the listing and is returned. */
 typedef int lsio_list_fn(const struct lsio_list_entry *entries, size_t count, void *data);
 
 /* Lists the objects whose key begins with `prefix` ("" for all; else it ends in '/'), in bytewise
  * order. With delimiter '/', names below further slashes are folded into prefixes; with 0 the
- * listing is recursive. Blocks. Threads: any; the callback runs on the calling thread. */
+ * listing is recursive. -EOPNOTSUPP on a plain HTTP server, which has no listing. The detail of a
+ * failure is lsio_last_error()'s. Blocks. Threads: any; the callback runs on the calling thread. */
 LSIO_API int lsio_list(struct lsio_store *store, const char *prefix, char delimiter,
                        lsio_list_fn *on_page, void *data);
 

@@ -13,7 +13,7 @@ void log_line(const struct log *log, int level, const char *format, ...)
     char line[512];
     va_list args;
 
-    if (!log->write || level > log->level)
+    if (!log || !log->write || level > log->level)
         return;
     va_start(args, format);
     vsnprintf(line, sizeof(line), format, args);

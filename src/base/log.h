@@ -11,7 +11,7 @@ struct log {
     int level; /* most detailed level wanted */
 };
 
-/* Lines longer than 512 bytes are cut. Threads: any. */
+/* Lines longer than 512 bytes are cut. `log` may be NULL: nothing is logged. Threads: any. */
 void log_line(const struct log *log, int level, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 

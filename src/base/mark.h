@@ -7,10 +7,11 @@
  *         LSIO_MARK(open_no_descriptor);
  *         ...
  *
- * A mark is named by what happened, and stands in one place. In a build with the CMake option
+ * A mark is named by what happened, and stands in one place; h01_... belongs to row H1 of
+ * tests/README.md, and a test of that row must reach one of them. In a build with the CMake option
  * LSIO_MARKS, which only tests use, the first passage tells mark_reached() of the test program;
- * otherwise a mark is nothing. tests/support/tools/marks.py lists the marks that no test reached;
- * tests/run.sh fails then. Threads: any.
+ * otherwise a mark is nothing. tests/support/tools/marks.py lists the marks that no test reached,
+ * and the rows without one; tests/run.sh fails then. Threads: any.
  */
 #ifndef LSIO_BASE_MARK_H
 #define LSIO_BASE_MARK_H

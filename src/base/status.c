@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Design: names and sentences of every status. LSIO's own are in one table; errno values use the C
- * library's names (strerrorname_np needs glibc 2.32, so the few that LSIO returns are listed).
+ * Design: names and sentences of every status, in one table. LSIO's own come first; then errno
+ * values (strerrorname_np() would need glibc 2.32): those that src/ names, which tests/tidy checks,
+ * and those that the kernel may give for what LSIO does with files, sockets, threads and io_uring
+ * (open(2), read(2), connect(2), recv(2), pthread_create(3), io_uring_enter(2)).
  */
 #include <errno.h>
 #include <stddef.h>
@@ -39,7 +41,9 @@ static const struct status_entry status_table[] = {
     {-EIO, "EIO", "input/output error"},
     {-EAGAIN, "EAGAIN", "a resource is used up for now"},
     {-EBUSY, "EBUSY", "still in use"},
+    {-EINTR, "EINTR", "a signal came in between"},
     {-ECANCELED, "ECANCELED", "canceled"},
+    {-ETIME, "ETIME", "a timer ran out"},
     {-ETIMEDOUT, "ETIMEDOUT", "the deadline passed"},
     {-EMFILE, "EMFILE", "the process has no free file descriptors"},
     {-ENFILE, "ENFILE", "the system has no free file descriptors"},
@@ -48,11 +52,42 @@ static const struct status_entry status_table[] = {
     {-ELOOP, "ELOOP", "too many symbolic links"},
     {-EXDEV, "EXDEV", "the key leaves the store's root"},
     {-ENAMETOOLONG, "ENAMETOOLONG", "the key is too long"},
+    {-EBADF, "EBADF", "not an open file"},
+    {-EFBIG, "EFBIG", "the file is too large"},
+    {-ETXTBSY, "ETXTBSY", "the file is being executed"},
+    {-EROFS, "EROFS", "the file system is read-only"},
+    {-ENOSPC, "ENOSPC", "no space is left"},
+    {-EDQUOT, "EDQUOT", "the quota is used up"},
+    {-ENXIO, "ENXIO", "there is no such device"},
+    {-ENODEV, "ENODEV", "there is no such device, or it cannot do that"},
+    {-ENODATA, "ENODATA", "there are no data"},
+    {-ENOKEY, "ENOKEY", "the key that the file is encrypted with is not there"},
+    {-EBADMSG, "EBADMSG", "the file system's checksum is wrong"},
+    {-EUCLEAN, "EUCLEAN", "the file system is damaged"},
+    {-ESPIPE, "ESPIPE", "not a file that can be read from anywhere"},
+    {-EFAULT, "EFAULT", "an address lies outside of the process's memory"},
     {-ENOSYS, "ENOSYS", "this system cannot do that"},
     {-EOPNOTSUPP, "EOPNOTSUPP", "this store cannot do that"},
     {-ESTALE, "ESTALE", "stale file handle"},
     {-EOVERFLOW, "EOVERFLOW", "a number is too large"},
     {-EREMOTEIO, "EREMOTEIO", "remote input/output error"},
+    {-ECONNREFUSED, "ECONNREFUSED", "the server cannot be connected to"},
+    {-ECONNRESET, "ECONNRESET", "the connection ended before the answer did"},
+    {-ECONNABORTED, "ECONNABORTED", "the connection was given up"},
+    {-EHOSTUNREACH, "EHOSTUNREACH", "the server has no address, or no way leads to it"},
+    {-EHOSTDOWN, "EHOSTDOWN", "the server is down"},
+    {-ENETUNREACH, "ENETUNREACH", "no way leads to the network"},
+    {-ENETDOWN, "ENETDOWN", "the network is down"},
+    {-ENETRESET, "ENETRESET", "the network was reset"},
+    {-EPIPE, "EPIPE", "the connection was closed by the server"},
+    {-ENOTCONN, "ENOTCONN", "there is no connection"},
+    {-ESHUTDOWN, "ESHUTDOWN", "the connection was shut down"},
+    {-EADDRNOTAVAIL, "EADDRNOTAVAIL", "no local address or port is free"},
+    {-EADDRINUSE, "EADDRINUSE", "the local address is in use"},
+    {-EAFNOSUPPORT, "EAFNOSUPPORT", "this system has no such kind of address"},
+    {-EPROTONOSUPPORT, "EPROTONOSUPPORT", "this system has no such protocol"},
+    {-EPROTO, "EPROTO", "the network protocol was broken"},
+    {-ENOBUFS, "ENOBUFS", "no buffer space is left"},
 };
 
 static const struct status_entry *status_find(int status)

@@ -68,6 +68,11 @@ void chain_run(struct chain_env *env, const struct lsio_chain *chain, const stru
 
 /* The context that a chain was made for, and how many chains exist of it: engine's bookkeeping. */
 struct lsio_context *chain_context(const struct lsio_chain *chain);
+/* True if the context's workers may run it, for it has room for their state; a NULL chain has. */
+static inline bool chain_is_of(const struct lsio_chain *chain, const struct lsio_context *context)
+{
+    return !chain || chain_context(chain) == context;
+}
 
 /* lsio_chain_create without the context's own checks: `slots` = workers + 1. */
 int chain_create(struct lsio_context *context, uint32_t slots, const struct lsio_stage *stages,

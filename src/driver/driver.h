@@ -21,6 +21,7 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "base/log.h"
 #include "base/queue.h"
 #include "loop/loop.h"
 #include "lsio/lsio.h"
@@ -51,6 +52,7 @@ struct driver_env {
     const struct loop_ops *loop_ops;
     struct loop *loop;
     const struct loop_os *os;
+    const struct log *log; /* the context's; NULL: nothing is logged */
     uint64_t cache_bytes;  /* lsio_config.cache_bytes, resolved */
     uint32_t gates_off;
     bool warm;             /* the last reads were there at once (hot window state) */
@@ -105,6 +107,12 @@ struct driver_detail {
     uint32_t attempts;
     char text[192]; /* without secrets */
     char request_id[64];
+};
+
+/* The same of a call that is no read; zeroed by the caller, who frees detail. */
+struct driver_failure {
+    int32_t code; /* errno or HTTP status behind it; 0: the status says it */
+    struct driver_detail *detail;
 };
 
 /* One read. Frozen fields are set by the engine before read() and stay until complete(). */
@@ -167,7 +175,7 @@ struct driver_open {
     struct driver_env *env; /* some worker's, for post(); lives as long as the context */
     const struct loop_os *os;
     const char *url;                  /* as given */
-    const char *rest;                 /* after "scheme://" */
+    const char *rest;                 /* after "scheme://", or the driver's prefix */
     const struct lsio_option *options;
     size_t option_count;
     uint32_t worker_count;
@@ -178,7 +186,8 @@ struct driver_open {
 
 struct driver_ops {
     const char *name;
-    const char *const *schemes; /* "file", …, NULL-terminated */
+    const char *const *schemes;  /* "file", …, NULL-terminated */
+    const char *const *prefixes; /* other beginnings of its URLs, "/vsis3/", …; NULL: none */
 
     /* State shared by all stores of a context (local: the descriptor cache); may be NULL. */
     int (*state_create)(struct lsio_context *context, const struct loop_os *os,
@@ -192,6 +201,8 @@ struct driver_ops {
 
     int (*store_open)(const struct driver_open *open, struct lsio_store **out);
     void (*store_close)(struct lsio_store *store, bool forked);
+    /* A URL as messages may show it: without secrets, cut to fit. NULL: it never holds any. */
+    void (*show_url)(const char *url, char *out, size_t bytes);
 
     void (*read)(struct driver_env *env, struct driver_read *read);
     /* How many bytes a probe should ask for, for it costs as much as a read. NULL: none. */
@@ -219,7 +230,7 @@ struct driver_ops {
     int (*read_inline)(struct lsio_store *store, const char *key, const struct driver_range *ranges,
                        size_t count);
     int (*list)(struct lsio_store *store, const char *prefix, char delimiter, lsio_list_fn *on_page,
-                void *data);
+                void *data, struct driver_failure *failure);
     int (*put)(struct lsio_store *store, const char *key, const void *bytes, uint64_t length);
     int (*remove)(struct lsio_store *store, const char *key);
     /* Asks `ask` for credentials from now on; no batch uses the store. NULL: it takes none. */

@@ -44,12 +44,14 @@ int listing_add(struct listing *listing, const struct lsio_list_entry *entry)
     struct lsio_list_entry *kept = &listing->entries[listing->count];
     int64_t key = text_keep(listing, entry->key);
     int64_t etag = text_keep(listing, entry->etag ? entry->etag : "");
+    int64_t version = text_keep(listing, entry->version ? entry->version : "");
 
-    if (key < 0 || etag < 0)
+    if (key < 0 || etag < 0 || version < 0)
         return -ENOMEM;
     *kept = *entry;
     kept->key = (const char *)(uintptr_t)key;
     kept->etag = (const char *)(uintptr_t)etag;
+    kept->version = (const char *)(uintptr_t)version;
     listing->count++;
     return listing->count == LISTING_PAGE_ENTRIES ? listing_flush(listing) : 0;
 }
@@ -64,6 +66,7 @@ int listing_flush(struct listing *listing)
         struct lsio_list_entry *entry = &listing->entries[i];
         entry->key = listing->text + (uintptr_t)entry->key;
         entry->etag = listing->text + (uintptr_t)entry->etag;
+        entry->version = listing->text + (uintptr_t)entry->version;
     }
     listing->count = 0;
     listing->text_bytes = 0;

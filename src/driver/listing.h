@@ -18,7 +18,7 @@
 struct listing {
     lsio_list_fn *on_page;
     void *data;
-    struct lsio_list_entry *entries; /* key and etag are offsets into text until the page goes */
+    struct lsio_list_entry *entries; /* their strings are offsets into text until the page goes */
     size_t count;
     char *text;
     size_t text_bytes;

@@ -54,32 +54,38 @@ void operation_advance_end(struct worker *worker, struct operation *operation)
     operation->advancing = false;
 }
 
-static void members_deliver(struct worker *worker, struct operation *operation)
+/* True if the next member has come: it is delivered. False: the driver is asked to tell. */
+static bool member_deliver(struct worker *worker, struct operation *operation)
 {
     struct driver_read *read = &operation->read;
-    uint64_t need, index, offset, length;
+    uint64_t index, offset, length;
+    uint64_t need = next_member(operation, read->offset, &index, &offset, &length);
 
-    while ((need = next_member(operation, read->offset, &index, &offset, &length)) != 0 &&
-           need <= read->ready_bytes) {
-        LSIO_MARK(join_member_early);
-        operation->delivered++;
-        chunk_deliver(worker, operation->segment, index, read->addr + (offset - read->offset),
-                      length, NULL);
+    if (need == 0 || need > read->ready_bytes) {
+        read->tell_bytes = need;
+        return false;
     }
-    read->tell_bytes = need;
+    LSIO_MARK(join_member_early);
+    operation->delivered++;
+    chunk_deliver(worker, operation->segment, index, read->addr + (offset - read->offset), length,
+                  NULL);
+    return true;
 }
 
 bool worker_advance(struct worker *worker)
 {
     struct operation *operation = worker->advancing;
+    uint64_t begin_ns;
 
     if (!operation)
         return false;
-    while (operation) {
-        worker->advancing = operation->advancing_next;
-        operation->advancing = false;
-        members_deliver(worker, operation);
-        operation = worker->advancing;
-    }
+    begin_ns = worker->env.os->now_ns();
+    do {
+        if (!member_deliver(worker, operation)) {
+            worker->advancing = operation->advancing_next;
+            operation->advancing = false;
+            operation = worker->advancing;
+        }
+    } while (operation && worker->env.os->now_ns() - begin_ns < ENGINE_SLICE_NS);
     return true;
 }

@@ -11,10 +11,12 @@
  * function knows at the price of one load that it runs in a child.
  */
 #define _GNU_SOURCE
+#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/mman.h>
 #include <time.h>
 
@@ -234,8 +236,11 @@ static int loop_choose(struct lsio_context *context)
 
     if (!context->loop_given)
         context->loop_ops = valgrind ? fallback : registry_loop(name);
-    if (!context->loop_ops)
+    if (!context->loop_ops) {
+        log_line(&context->log, LSIO_LOG_ERROR, "%s names no loop of this build: \"%s\"",
+                 context->config.loop ? "config.loop" : "LSIO_LOOP", name);
         return -ENOSYS;
+    }
     snprintf(context->loop_reason, sizeof(context->loop_reason), "%s",
              name       ? "asked for by name"
              : valgrind ? "valgrind stops all threads while one waits for io_uring"
@@ -276,9 +281,20 @@ static int config_resolve(struct lsio_context *context, const struct lsio_config
             return -EINVAL;
         memcpy(mine, config, smaller(config->struct_bytes, sizeof(*mine)));
     }
-    if (mine->workers > WORKERS_MAX ||
-        (mine->memory_bytes_max && mine->memory_bytes_max < BUDGET_MIN))
+    context->log.write = mine->log;
+    context->log.data = mine->log_data;
+    context->log.level = mine->log_level ? (int)mine->log_level : LSIO_LOG_WARN;
+    if (mine->workers > WORKERS_MAX) {
+        log_line(&context->log, LSIO_LOG_ERROR, "config.workers is %" PRIu32 ": at most %u can be",
+                 mine->workers, WORKERS_MAX);
         return -EINVAL;
+    }
+    if (mine->memory_bytes_max && mine->memory_bytes_max < BUDGET_MIN) {
+        log_line(&context->log, LSIO_LOG_ERROR,
+                 "config.memory_bytes_max is %" PRIu64 ": at least %" PRIu64 " are needed",
+                 mine->memory_bytes_max, BUDGET_MIN);
+        return -EINVAL;
+    }
     context->worker_count = mine->workers ? mine->workers : config_cpu_count(context->os);
     if (context->worker_count > WORKERS_MAX)
         context->worker_count = WORKERS_MAX;
@@ -286,9 +302,6 @@ static int config_resolve(struct lsio_context *context, const struct lsio_config
         mine->memory_bytes_max = smaller(256 * MIB, config_memory_bytes(context->os) / 8);
     context->cache_bytes = mine->cache_bytes ? mine->cache_bytes
                                              : config_available_bytes(context->os) / 4;
-    context->log.write = mine->log;
-    context->log.data = mine->log_data;
-    context->log.level = mine->log_level ? (int)mine->log_level : LSIO_LOG_WARN;
     return 0;
 }
 
@@ -343,7 +356,7 @@ static int context_init(struct lsio_context *context, const struct lsio_config *
 
 static void world_take(struct lsio_context *context, const struct context_world *world)
 {
-    context->os = world && world->os ? world->os : &loop_os_linux;
+    context->os = world && world->os ? world->os : loop_os_here();
     context->loop_ops = world ? world->loop : NULL;
     context->loop_given = context->loop_ops != NULL;
     for (uint32_t i = 0; i < registry_driver_count(); i++)
@@ -352,26 +365,46 @@ static void world_take(struct lsio_context *context, const struct context_world 
         context->drivers[context->driver_count++] = world->driver;
 }
 
+/* Schemes may be in any case and begin with a letter (RFC 3986, section 3.1). */
+static bool driver_takes(const struct driver_ops *driver, const char *url, const char **rest)
+{
+    for (const char *const *at = driver->schemes; *at; at++) {
+        size_t bytes = strlen(*at);
+        if (strncasecmp(url, *at, bytes) == 0 && strncmp(url + bytes, "://", 3) == 0) {
+            *rest = url + bytes + 3;
+            return true;
+        }
+    }
+    for (const char *const *at = driver->prefixes; at && *at; at++) {
+        size_t bytes = strlen(*at);
+        if (strncmp(url, *at, bytes) == 0) {
+            *rest = url + bytes;
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool has_scheme(const char *url)
+{
+    size_t count = strspn(url, "abcdefghijklmnopqrstuvwxyz"
+                               "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+-.");
+
+    return count > 0 && (url[0] | 0x20) >= 'a' && strncmp(url + count, "://", 3) == 0;
+}
+
 const struct driver_ops *context_driver_for(const struct lsio_context *context, const char *url,
                                             const char **rest, uint32_t *index)
 {
-    const char *colon = strstr(url, "://");
-    size_t bytes = colon ? (size_t)(colon - url) : 0;
-
-    *rest = colon ? colon + 3 : url;
+    *rest = url;
     *index = 0;
-    if (!colon)
-        return context->drivers[0]; /* a bare path */
     for (uint32_t i = 0; i < context->driver_count; i++) {
-        const char *const *scheme = context->drivers[i]->schemes;
-        for (; *scheme; scheme++) {
-            if (strlen(*scheme) == bytes && memcmp(*scheme, url, bytes) == 0) {
-                *index = i;
-                return context->drivers[i];
-            }
+        if (driver_takes(context->drivers[i], url, rest)) {
+            *index = i;
+            return context->drivers[i];
         }
     }
-    return NULL;
+    return has_scheme(url) ? NULL : context->drivers[0]; /* a bare path */
 }
 
 int context_create(const struct lsio_config *config, const struct context_world *world,

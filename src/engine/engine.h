@@ -40,6 +40,7 @@
 #define ENGINE_VECTORS_MAX 64u /* vectored reads in flight per worker */
 #define ENGINE_BUFFERS_MAX 16u /* registered with a loop: 0 the arena, others the user's */
 #define ENGINE_DRIVERS_MAX 8u
+#define ENGINE_SLICE_NS 50000u      /* of chains, then a worker looks at everything else */
 #define ENGINE_DESTROY_TIMEOUT_MS 30000u
 
 struct worker;
@@ -231,7 +232,8 @@ struct worker {
     bool left;               /* drivers were told that it ends */
     bool woke;               /* parked since the last reap */
     bool starved;            /* the last start found no memory */
-    bool starved_waiting;    /* counted in pool.waiters */
+    bool starved_waiting;    /* has said so in pool.waiters, ... */
+    uint32_t starved_epoch;  /* ... when the context's was this */
     uint32_t steal_next;
     uint64_t reads_started;
     uint64_t completions;
@@ -292,6 +294,7 @@ struct lsio_context {
     _Atomic uint64_t next_deadline_ns;
     _Atomic uint32_t user_buffer_count;
     _Atomic uint32_t work_epoch; /* counts publications: what a parking worker must not miss */
+    _Atomic uint32_t starved_epoch; /* counts wake-ups of those that found no memory */
     _Atomic uint32_t wake_next;  /* where the search for a parked worker begins */
     /* shared, own lock: chains beyond their scratch, one worker at a time */
     pthread_mutex_t lane_lock;
@@ -330,7 +333,7 @@ struct context_world {
 };
 int context_create(const struct lsio_config *config, const struct context_world *world,
                    struct lsio_context **out);
-/* The driver for a URL's scheme, or NULL; what follows "scheme://" in *rest. */
+/* The driver for a URL, by how it begins, or NULL; what follows that beginning in *rest. */
 const struct driver_ops *context_driver_for(const struct lsio_context *context, const char *url,
                                             const char **rest, uint32_t *index);
 int context_destroy(struct lsio_context *context);
@@ -432,6 +435,10 @@ enum start_result split_start(struct worker *worker, struct segment *segment, ui
 
 /* finish.c */
 void operation_finish(struct worker *worker, struct operation *operation);
+/* Fills in what *error, whose status is set, says of the chunk: index, range, names, the sentence,
+ * which begins with `text`; NULL: with that of the status. */
+void chunk_describe(const struct segment *segment, uint64_t chunk, const char *text,
+                    struct lsio_error *error);
 /* Ends one chunk without running its chain. `text` may be NULL. */
 void split_part_cancel(struct worker *worker, struct split *split, int32_t status);
 void chunk_fail(struct worker *worker, struct segment *segment, uint64_t chunk, int32_t status,
@@ -444,26 +451,34 @@ void chunk_deliver(struct worker *worker, struct segment *segment, uint64_t chun
 void fold_flush(struct worker *worker);
 
 /* submit.c */
+/* *refusal: why, if the request is to blame; its status is 0 otherwise. */
 int batch_create(struct lsio_context *context, const struct lsio_request *request, bool copy,
-                 struct lsio_batch **out);
+                 struct lsio_error *refusal, struct lsio_batch **out);
 void batch_start(struct lsio_batch *batch);
 void batch_free(struct lsio_batch *batch, bool forked);
 int batch_add(struct lsio_batch *batch, const struct lsio_request *more, uint64_t *first_index);
 void batch_cancel(struct lsio_batch *batch, int32_t status);
 void context_cancel_scan(struct lsio_context *context); /* all workers look for canceled batches */
 int batch_destroy(struct lsio_batch *batch);
-/* The whole of lsio_read_batch that workers do; *error is written if a chunk failed. */
+/* The whole of lsio_read_batch that workers do; *error is written if a chunk failed or the request
+ * was refused. */
 int batch_read(struct lsio_context *context, const struct lsio_request *request,
                struct lsio_error *error);
 void *batch_result_take(struct lsio_batch *batch, struct lsio_result *result);
+/* *error is written if an object failed or the request was refused. */
 int batch_stat(struct lsio_context *context, const struct lsio_object *objects, size_t count,
-               struct lsio_object_info *infos, size_t info_bytes, int *statuses);
+               struct lsio_object_info *infos, size_t info_bytes, int *statuses,
+               struct lsio_error *error);
 void batch_complete(struct lsio_batch *batch); /* the last chunk was folded in */
 void context_check_deadlines(struct lsio_context *context, uint64_t now_ns);
 
 /* inline.c: -EAGAIN: take the ordinary way; *error is written if a chain failed */
 int read_inline(struct lsio_context *context, const struct lsio_request *request,
                 struct lsio_error *error);
+
+/* list.c: *error is written if it failed, other than by what on_page returned */
+int store_list(struct lsio_store *store, const char *prefix, char delimiter, lsio_list_fn *on_page,
+               void *data, struct lsio_error *error);
 
 /* memory.c: blocks until every worker has done it */
 int context_memory_register(struct lsio_context *context, void *addr, uint64_t bytes);

@@ -18,7 +18,8 @@ int explain_request(struct lsio_context *context, const struct lsio_request *req
     uint32_t *numbers =
         NULL; /* by a store's ordinal: its number among those that are read from, + 1 */
     uint32_t count, used = 0;
-    int error = batch_create(context, request, false, &batch);
+    struct lsio_error refusal;
+    int error = batch_create(context, request, false, &refusal, &batch);
 
     if (error)
         return error;

@@ -124,8 +124,8 @@ static void chunk_report(struct worker *worker, struct segment *segment, uint64_
 
 /* -------------------------------------------------------------------------------- failures -- */
 
-static void error_describe(const struct segment *segment, uint64_t chunk_index, const char *text,
-                           struct lsio_error *error)
+void chunk_describe(const struct segment *segment, uint64_t chunk_index, const char *text,
+                    struct lsio_error *error)
 {
     const struct lsio_chunk *chunk = request_chunk(&segment->view, chunk_index);
     const struct driver_object *object =
@@ -144,7 +144,10 @@ static void error_describe(const struct segment *segment, uint64_t chunk_index, 
         snprintf(error->url, sizeof(error->url), "%s/%s", object->store->url, object->key);
     if (!text || !*text)
         text = lsio_status_text(error->status);
-    if (object)
+    if (object && segment->stat_only)
+        snprintf(error->text, sizeof(error->text), "%s: object %llu, \"%s\"", text,
+                 (unsigned long long)error->index, object->key);
+    else if (object)
         snprintf(error->text, sizeof(error->text), "%s: chunk %llu, offset %lld of \"%s\"", text,
                  (unsigned long long)error->index, (long long)chunk->offset, object->key);
     else
@@ -170,11 +173,11 @@ static void fail_in_detail(struct worker *worker, struct segment *segment, uint6
     }
     memset(&error, 0, sizeof(error));
     error.status = status;
-    error.code = code;
+    error.code = code ? code : status_errno(status);
     error.attempts = detail ? detail->attempts : 1;
     if (detail)
         memcpy(error.request_id, detail->request_id, sizeof(error.request_id));
-    error_describe(segment, chunk_index, detail && detail->text[0] ? detail->text : text, &error);
+    chunk_describe(segment, chunk_index, detail && detail->text[0] ? detail->text : text, &error);
     record_failure(&segment->batch->record, &error, true);
     chunk_report(worker, segment, chunk_index, &result, true);
 }
@@ -204,7 +207,7 @@ void chunk_revoke(struct segment *segment, uint64_t chunk_index, int32_t status,
     memset(&error, 0, sizeof(error));
     error.status = status;
     error.attempts = 1;
-    error_describe(segment, chunk_index, text, &error);
+    chunk_describe(segment, chunk_index, text, &error);
     record_failure(record, &error, true);
     atomic_fetch_add(&record->failed, 1);
     if (segment->view.results) /* allocated data is freed with the batch */
@@ -213,10 +216,17 @@ void chunk_revoke(struct segment *segment, uint64_t chunk_index, int32_t status,
 
 /* ------------------------------------------------------------------------------ deliveries -- */
 
-/* The status of a batch that was canceled or whose time is over: chains may be slow, and many may
- * be waiting for their turn. */
-static int32_t chain_forbidden(const struct worker *worker, const struct lsio_batch *batch)
+/* 0, or the status with which a chunk ends instead of its chain being run. A batch may have been
+ * canceled, or its time be over: chains may be slow, and many may be waiting for their turn. A
+ * chunk's chain is looked at only here: a walk through all chunks would delay the first read. */
+static int32_t chain_forbidden(const struct worker *worker, const struct lsio_batch *batch,
+                               const struct lsio_chain *chain, const char **why)
 {
+    if (!chain_is_of(chain, worker->context)) {
+        LSIO_MARK(chunk_chain_refused);
+        *why = "the chunk's chain is of another context";
+        return -EINVAL;
+    }
     if (atomic_load_explicit(&worker->context->next_deadline_ns, memory_order_relaxed) !=
         UINT64_MAX)
         context_check_deadlines(worker->context, worker->env.os->now_ns());
@@ -231,13 +241,14 @@ void chunk_deliver(struct worker *worker, struct segment *segment, uint64_t chun
     struct lsio_result result;
     struct chain_outcome outcome;
     struct lsio_chunk into;
+    const char *why = NULL;
     int32_t status;
 
     stat_add(&worker->stats.bytes_asked, length);
-    if (chain && (status = chain_forbidden(worker, segment->batch)) != 0) {
+    if (chain && (status = chain_forbidden(worker, segment->batch, chain, &why)) != 0) {
         LSIO_MARK(chain_not_run);
         free(allocated);
-        chunk_fail(worker, segment, chunk_index, status, 0, NULL);
+        chunk_fail(worker, segment, chunk_index, status, 0, why);
         return;
     }
     if (!chain && (bytes == chunk->dst || !chunk->dst) && !(chunk->flags & LSIO_CHUNK_ALLOC)) {

@@ -20,7 +20,7 @@ static bool chunk_is_simple(const struct request_view *view, const struct lsio_c
     const struct lsio_object *object;
 
     if (chunk->object >= view->object_count || chunk->offset < 0 || chunk->length == LSIO_TO_END ||
-        chunk->length == 0 || (chunk->flags & LSIO_CHUNK_ALLOC))
+        chunk->length == 0 || (chunk->flags & ~(uint32_t)LSIO_CHUNK_MISSING_OK))
         return false;
     object = request_object(view, chunk->object);
     return !object->etag && (object->size == 0 || object->size == LSIO_SIZE_UNKNOWN) &&
@@ -39,7 +39,7 @@ static bool request_is_tiny(const struct lsio_context *context, const struct lsi
     for (size_t i = 0; i < view->chunk_count; i++) {
         const struct lsio_chunk *chunk = request_chunk(view, i);
         const struct lsio_chain *chain = chunk->chain ? chunk->chain : view->chain;
-        if (!chunk_is_simple(view, chunk) ||
+        if (!chunk_is_simple(view, chunk) || !chain_is_of(chain, context) ||
             request_object(view, chunk->object)->store->context != context)
             return false;
         if (chunk->length > context->hot_window_bytes - bytes) /* their sum may not fit 64 bits */
@@ -177,7 +177,8 @@ int read_inline(struct lsio_context *context, const struct lsio_request *request
     bool buffered;
     int status = -EAGAIN;
 
-    if (request->chunk_count > ENGINE_INLINE_CHUNKS_MAX || request_view_init(&view, request) != 0 ||
+    if (request->chunk_count > ENGINE_INLINE_CHUNKS_MAX ||
+        request_view_init(&view, request, error) != 0 ||
         !request_is_tiny(context, request, &view, &buffered))
         return -EAGAIN;
     if (buffered && pthread_mutex_trylock(&context->caller_lock) != 0)

@@ -60,6 +60,7 @@ void starved_wake(struct lsio_context *context)
 {
     if (atomic_load_explicit(&context->pool.waiters, memory_order_seq_cst)) {
         atomic_store(&context->pool.waiters, 0);
+        atomic_fetch_add(&context->starved_epoch, 1);
         context_wake_all(context);
     }
 }
@@ -203,14 +204,14 @@ static void operation_drop(struct worker *worker, struct operation *operation)
 /* Where the store's limit cannot be shared out evenly among the workers it is counted instead. */
 static bool store_admits(struct worker *worker, struct lsio_store *store)
 {
-    uint32_t limit = store->profile.inflight_max;
+    uint32_t now = atomic_load(&store->inflight);
 
     if (!store_is_counted(worker->context, store))
         return true;
-    if (atomic_fetch_add(&store->inflight, 1) < limit)
-        return true;
+    while (now < store->profile.inflight_max)
+        if (atomic_compare_exchange_weak(&store->inflight, &now, now + 1))
+            return true;
     LSIO_MARK(store_limit_reached);
-    atomic_fetch_sub(&store->inflight, 1);
     return false;
 }
 
@@ -383,7 +384,7 @@ static enum start_result none_start(struct worker *worker, struct slab *slab,
             chunk_deliver(worker, segment, index, chunk->dst, 0, NULL);
         else
             chunk_fail(worker, segment, index, status, 0,
-                       status == -EINVAL ? "the chunk's object or range makes no sense" : NULL);
+                       status == -EINVAL ? "the chunk's object, flags or range are wrong" : NULL);
     }
     return START_OK;
 }
@@ -687,9 +688,12 @@ void operation_cancel(struct worker *worker, struct slab *slab, uint32_t op_inde
 /* A probed operation ends without its read. */
 static void resumed_drop(struct worker *worker, struct operation *operation, int32_t status)
 {
+    struct segment *segment = operation->segment;
+    uint64_t chunk = operation->chunk;
+
     LSIO_MARK(probed_chunk_dropped);
-    chunk_fail(worker, operation->segment, operation->chunk, status, 0, NULL);
-    operation_drop(worker, operation);
+    operation_drop(worker, operation); /* looks at its object: with the report the batch may end */
+    chunk_fail(worker, segment, chunk, status, 0, NULL);
 }
 
 void operation_resumed_cancel(struct worker *worker)

@@ -14,6 +14,8 @@
 #include "base/mark.h"
 #include "engine/engine.h"
 
+#define STORES_SEEN_MAX 16u
+
 /* --------------------------------------------------------------------------------- segment -- */
 
 /* `forked`: in a child, where other threads' locks may be held for ever; memory only. */
@@ -88,24 +90,46 @@ static struct estimate segment_estimate(const struct segment *segment)
     return (struct estimate){estimate_number(sum * scale), estimate_number((sum + gaps) * scale)};
 }
 
-static int object_init(struct segment *segment, size_t index)
+/* The first objects of a request's stores: what a store is asked for once they share. Of a request
+ * of more stores than fit some are asked again. */
+struct stores_seen {
+    const struct driver_object *first[STORES_SEEN_MAX];
+    uint32_t count;
+};
+
+static const struct driver_object *store_seen(const struct stores_seen *seen,
+                                              const struct lsio_store *store)
+{
+    for (uint32_t i = 0; i < seen->count; i++)
+        if (seen->first[i]->store == store)
+            return seen->first[i];
+    return NULL;
+}
+
+static int object_init(struct segment *segment, size_t index, struct stores_seen *seen,
+                       struct lsio_error *refusal)
 {
     const struct lsio_object *object = request_object(&segment->view, index);
     struct driver_object *state = &segment->objects[index];
     struct lsio_store *store = object->store;
+    const struct driver_object *first;
 
     if (store->context != segment->batch->context)
-        return -EINVAL;
+        return request_refuse(refusal, -EINVAL, "object %zu is of another context's store", index);
+    first = index && state[-1].store == store ? &state[-1] : store_seen(seen, store);
     atomic_init(&state->plan.size,
                 object->size && !segment->stat_only ? object->size : LSIO_SIZE_UNKNOWN);
     state->plan.store = store->ordinal;
     state->key = object->key;
     state->etag = object->etag;
     state->store = store;
-    state->counts_store = index == 0 || state[-1].store != store;
-    if (state->counts_store)
+    state->counts_store = !first;
+    if (!first) {
         atomic_fetch_add_explicit(&store->users, 1, memory_order_relaxed);
-    state->plan.profile = state->counts_store ? profile_take(store) : state[-1].plan.profile;
+        if (seen->count < STORES_SEEN_MAX)
+            seen->first[seen->count++] = state;
+    }
+    state->plan.profile = first ? first->plan.profile : profile_take(store);
     return 0;
 }
 
@@ -175,15 +199,19 @@ static void chunks_count(struct segment *segment)
     }
 }
 
-static int segment_init(struct segment *segment, struct lsio_batch *batch,
-                        const struct lsio_request *request, bool copy)
+/* Its view is there. *refusal says why, where the request is to blame. */
+static int segment_init(struct segment *segment, struct lsio_batch *batch, bool copy,
+                        struct lsio_error *refusal)
 {
+    struct stores_seen seen = {.count = 0};
     struct estimate estimate;
-    int error = request_view_init(&segment->view, request);
+    int error;
 
-    if (error)
-        return error;
     segment->batch = batch;
+    if (!chain_is_of(segment->view.chain, batch->context)) {
+        LSIO_MARK(request_chain_refused);
+        return request_refuse(refusal, -EINVAL, "the request's chain is of another context");
+    }
     if (copy && (error = request_view_copy(&segment->view)) != 0)
         return error;
     if (segment->view.object_count) {
@@ -192,7 +220,7 @@ static int segment_init(struct segment *segment, struct lsio_batch *batch,
             return -ENOMEM;
     }
     for (size_t i = 0; i < segment->view.object_count; i++) {
-        error = object_init(segment, i);
+        error = object_init(segment, i, &seen, refusal);
         if (error)
             return error;
     }
@@ -223,18 +251,28 @@ static void batch_empty_run(struct driver_env *env, struct queue_node *node)
     batch_complete(container_of(node, struct lsio_batch, empty_node));
 }
 
-static int batch_make(struct lsio_context *context, const struct lsio_request *request, bool copy,
-                      bool stat_only, struct lsio_batch **out)
+static void refusal_log(const struct lsio_context *context, const struct lsio_error *refusal)
 {
-    struct lsio_batch *batch;
+    if (refusal->status)
+        log_line(&context->log, LSIO_LOG_ERROR, "a request was refused: %s (%s)", refusal->text,
+                 lsio_status_name(refusal->status));
+}
+
+static int batch_make(struct lsio_context *context, const struct lsio_request *request, bool copy,
+                      bool stat_only, struct lsio_error *refusal, struct lsio_batch **out)
+{
+    struct lsio_batch *batch = NULL;
+    struct request_view view;
     int error;
 
-    if (!request || request->struct_bytes < offsetof(struct lsio_request, reserved))
-        return -EINVAL;
+    refusal->status = 0;
+    error = request_view_init(&view, request, refusal);
+    if (error)
+        goto fail;
     batch = calloc(1, sizeof(*batch));
     if (!batch)
         return -ENOMEM;
-    error = record_init(&batch->record, request->chunk_count);
+    error = record_init(&batch->record, view.chunk_count);
     if (error) {
         free(batch);
         return error;
@@ -248,25 +286,30 @@ static int batch_make(struct lsio_context *context, const struct lsio_request *r
     batch->slab_chunks = ENGINE_SLAB_CHUNKS_SMALL;
     batch->segments = batch->segments_last = &batch->first;
     batch->empty_node.run = batch_empty_run;
+    batch->first.view = view;
     batch->first.stat_only = stat_only;
-    error = segment_init(&batch->first, batch, request, copy);
-    if (error) {
-        LSIO_MARK(batch_not_made);
-        batch_free(batch, false);
-        return error;
-    }
+    error = segment_init(&batch->first, batch, copy, refusal);
+    if (error)
+        goto fail;
     if (request->deadline_ms)
         batch->deadline_ns = context->os->now_ns() + (request->deadline_ms < UINT64_MAX / 2000000
                                                           ? request->deadline_ms * 1000000
                                                           : UINT64_MAX / 2);
     *out = batch;
     return 0;
+fail:
+    refusal_log(context, refusal);
+    if (batch) {
+        LSIO_MARK(batch_not_made);
+        batch_free(batch, false);
+    }
+    return error;
 }
 
 int batch_create(struct lsio_context *context, const struct lsio_request *request, bool copy,
-                 struct lsio_batch **out)
+                 struct lsio_error *refusal, struct lsio_batch **out)
 {
-    return batch_make(context, request, copy, false, out);
+    return batch_make(context, request, copy, false, refusal, out);
 }
 
 static void batch_link(struct lsio_batch *batch)
@@ -328,6 +371,7 @@ void batch_start(struct lsio_batch *batch)
 int batch_add(struct lsio_batch *batch, const struct lsio_request *more, uint64_t *first_index)
 {
     struct lsio_context *context = batch->context;
+    struct lsio_error refusal;
     struct segment *segment;
     uint64_t first;
     bool canceled;
@@ -338,9 +382,13 @@ int batch_add(struct lsio_batch *batch, const struct lsio_request *more, uint64_
     segment = calloc(1, sizeof(*segment));
     if (!segment)
         return -ENOMEM;
-    error = segment_init(segment, batch, more, !(more->flags & LSIO_BORROW));
+    refusal.status = 0;
+    error = request_view_init(&segment->view, more, &refusal);
+    if (!error)
+        error = segment_init(segment, batch, !(more->flags & LSIO_BORROW), &refusal);
     if (error) {
         LSIO_MARK(batch_add_refused);
+        refusal_log(context, &refusal);
         segment_finish(segment, false);
         free(segment);
         return error;
@@ -524,24 +572,31 @@ static void allocated_hand_over(struct segment *segment)
             atomic_store_explicit(&table[i], NULL, memory_order_relaxed);
 }
 
+/* The detail of the failing chunk of lowest index. */
+static void first_failure_take(struct lsio_batch *batch, struct lsio_error *error)
+{
+    struct record *record = &batch->record;
+
+    error->struct_bytes = sizeof(*error);
+    if (record_error(record, record->status_index, error) != 0)
+        *error = (struct lsio_error){.struct_bytes = sizeof(*error),
+                                     .index = record->status_index,
+                                     .status = record->status};
+}
+
 int batch_read(struct lsio_context *context, const struct lsio_request *request,
                struct lsio_error *error)
 {
     struct lsio_batch *batch = NULL;
-    int status = batch_create(context, request, false, &batch);
+    int status = batch_create(context, request, false, error, &batch);
 
     if (status)
         return status;
     batch_start(batch);
     record_wait(&batch->record, LSIO_FOREVER);
     status = batch->record.status;
-    if (status < 0) {
-        error->struct_bytes = sizeof(*error);
-        if (record_error(&batch->record, batch->record.status_index, error) != 0)
-            *error = (struct lsio_error){.struct_bytes = sizeof(*error),
-                                         .index = batch->record.status_index,
-                                         .status = status};
-    }
+    if (status < 0)
+        first_failure_take(batch, error);
     /* there is no batch to keep allocated results: they are the caller's, if it can get at them */
     for (struct segment *segment = batch->segments; segment; segment = segment->next)
         allocated_hand_over(segment);
@@ -581,8 +636,40 @@ void *batch_result_take(struct lsio_batch *batch, struct lsio_result *result)
 
 /* ------------------------------------------------------------------------------------ stat -- */
 
+/* Puts down what was found of each object; the first failure in *error. */
+static int objects_tell(struct lsio_batch *batch, const struct lsio_result *results,
+                        struct lsio_object_info *infos, size_t info_bytes, int *statuses,
+                        struct lsio_error *error)
+{
+    int first = 0;
+
+    for (size_t i = 0; i < batch->first.view.object_count; i++) {
+        struct driver_object *object = &batch->first.objects[i];
+        struct lsio_object_info *info = (void *)((char *)infos + i * info_bytes);
+        int status = results[i].status;
+        bool read = status == 0;
+
+        if (read)
+            status = object->store->driver->object_info(object, info);
+        if (statuses)
+            statuses[i] = status;
+        if (status == 0 || first)
+            continue;
+        first = status;
+        if (read) {
+            *error = (struct lsio_error){
+                .status = status, .code = status_errno(status), .attempts = 1};
+            chunk_describe(&batch->first, i, NULL, error);
+        } else {
+            first_failure_take(batch, error);
+        }
+    }
+    return first;
+}
+
 int batch_stat(struct lsio_context *context, const struct lsio_object *objects, size_t count,
-               struct lsio_object_info *infos, size_t info_bytes, int *statuses)
+               struct lsio_object_info *infos, size_t info_bytes, int *statuses,
+               struct lsio_error *error)
 {
     struct lsio_chunk *chunks = calloc(count ? count : 1, sizeof(*chunks));
     struct lsio_result *results = calloc(count ? count : 1, sizeof(*results));
@@ -593,30 +680,19 @@ int batch_stat(struct lsio_context *context, const struct lsio_object *objects, 
                                    .chunk_count = count,
                                    .results = results};
     struct lsio_batch *batch = NULL;
-    int error = chunks && results ? 0 : -ENOMEM;
+    int status = chunks && results ? 0 : -ENOMEM;
 
-    for (size_t i = 0; !error && i < count; i++)
+    for (size_t i = 0; !status && i < count; i++)
         chunks[i] = (struct lsio_chunk){.object = (uint32_t)i, .length = LSIO_TO_END};
-    if (!error)
-        error = batch_make(context, &request, false, true, &batch);
-    if (error)
-        goto out;
-    batch_start(batch);
-    record_wait(&batch->record, LSIO_FOREVER);
-    for (size_t i = 0; i < count; i++) {
-        struct driver_object *object = &batch->first.objects[i];
-        struct lsio_object_info *info = (void *)((char *)infos + i * info_bytes);
-        int status = results[i].status;
-        if (status == 0)
-            status = object->store->driver->object_info(object, info);
-        if (statuses)
-            statuses[i] = status;
-        if (status < 0 && !error)
-            error = status;
+    if (!status)
+        status = batch_make(context, &request, false, true, error, &batch);
+    if (!status) {
+        batch_start(batch);
+        record_wait(&batch->record, LSIO_FOREVER);
+        status = objects_tell(batch, results, infos, info_bytes, statuses, error);
+        batch_destroy(batch);
     }
-    batch_destroy(batch);
-out:
     free(chunks);
     free(results);
-    return error;
+    return status;
 }

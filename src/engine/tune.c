@@ -6,7 +6,7 @@
  * whoever plans with the old one is not disturbed. A request keeps the profile it began with.
  *
  * Lifetime: a profile that follows is freed with its last reference. One is the store's, for the
- * newest; the others are those of runs of objects in requests, whose first object holds it.
+ * newest; the others are those of requests, whose first object in the store holds it.
  *
  * Threads: any; store->tuned is under the context's lock, references are atomic.
  */
@@ -30,15 +30,15 @@ static void tuned_drop(struct store_tuned *tuned)
 static struct store_tuned *tuned_renew(struct lsio_store *store,
                                        const struct plan_measured *measured)
 {
-    struct plan_profile next = store->tuned ? store->tuned->profile : store->profile;
-    struct store_tuned *fresh;
+    struct store_tuned *old = store->tuned, *fresh;
+    struct plan_profile next = old ? old->profile : store->profile;
 
     if (!plan_profile_follow(&next, measured) || !(fresh = malloc(sizeof(*fresh))))
-        return store->tuned;
+        return old;
     fresh->profile = next;
     atomic_init(&fresh->refs, 1);
-    tuned_drop(store->tuned);
     store->tuned = fresh;
+    tuned_drop(old); /* only now: a child of fork() frees what the store names */
     return fresh;
 }
 

@@ -31,7 +31,6 @@
 #define STARVED_WAIT_NS UINT64_C(20000000)
 #define GATHER_NS 4000000u
 #define GATHER_MAX 16u
-#define SLICE_NS 50000u
 #define FILL_MAX 256u /* operations started before messages are looked at again */
 
 /* ----------------------------------------------------------------------------- completions -- */
@@ -285,7 +284,7 @@ static bool may_be_stolen_from(const struct worker *victim, uint64_t now_ns)
 {
     uint64_t since_ns = atomic_load_explicit(&victim->chains_since_ns, memory_order_relaxed);
 
-    return since_ns && now_ns > since_ns + SLICE_NS && deque_count(&victim->ready) >= 2;
+    return since_ns && now_ns > since_ns + ENGINE_SLICE_NS && deque_count(&victim->ready) >= 2;
 }
 
 static bool worker_steal(struct worker *worker)
@@ -328,12 +327,12 @@ static bool worker_process(struct worker *worker)
     do {
         operation_finish(worker, operation);
         count++;
-        if (count == 1 || (count & 15) == 0 || worker->chain_ns > SLICE_NS / 16) {
+        if (count == 1 || (count & 15) == 0 || worker->chain_ns > ENGINE_SLICE_NS / 16) {
             spent_ns = worker->env.os->now_ns() - begin_ns;
             worker->chain_ns = spent_ns / count;
-            if (worker->chain_ns * (uint64_t)deque_count(&worker->ready) > SLICE_NS)
+            if (worker->chain_ns * (uint64_t)deque_count(&worker->ready) > ENGINE_SLICE_NS)
                 context_wake_one(worker->context); /* somebody may steal */
-            if (spent_ns > SLICE_NS && !worker->env.warm)
+            if (spent_ns > ENGINE_SLICE_NS && !worker->env.warm)
                 break;
         }
     } while ((operation = deque_pop(&worker->ready)) != NULL);
@@ -390,6 +389,8 @@ void worker_publish_stats(struct worker *worker)
  * warm. */
 static bool flush_pays(const struct worker *worker)
 {
+    if (worker->advancing) /* its sockets are to be looked at again */
+        return true;
     if (worker->unflushed == 0)
         return false;
     if (worker->env.warm || deque_count(&worker->ready) > 0)
@@ -432,7 +433,7 @@ int worker_step(struct worker *worker, uint64_t *until_ns)
     ran = worker_fill(worker);
     if (flush_pays(worker))
         flushed = worker_flush(worker);
-    if (flushed || worker->woke || deque_count(&worker->ready) > 0)
+    if (flushed || worker->woke || worker->advancing || deque_count(&worker->ready) > 0)
         reaped = worker_reap(worker, flushed);
     worker->woke = false;
     ran |= worker_advance(worker);
@@ -463,6 +464,8 @@ static bool park_refused(struct worker *worker, uint64_t until_ns)
         (atomic_load(&worker->exit_asked) && !worker->left) ||
         atomic_load(&context->next_deadline_ns) < until_ns)
         return true;
+    if (worker->starved && worker->inflight == 0)
+        return atomic_load(&context->starved_epoch) != worker->starved_epoch;
     return fill_more(worker) && !worker->starved &&
            atomic_load(&context->work_epoch) != worker->seen_epoch;
 }
@@ -487,17 +490,23 @@ static bool gather_pays(struct worker *worker)
     return pays;
 }
 
-/* Says that we wait for memory; false the first time, for one more look after having said so. */
+/* Says that we wait for memory; false for one more look after having said so, or if waiters were
+ * woken since then: they must say so again. */
 static bool starved_wait(struct worker *worker, uint64_t *until_ns)
 {
+    struct lsio_context *context = worker->context;
     uint64_t soon = worker->env.os->now_ns() + STARVED_WAIT_NS;
+    uint32_t epoch = atomic_load(&context->starved_epoch);
 
     LSIO_MARK(worker_waits_for_memory);
-    atomic_store(&worker->context->pool.waiters, 1);
     if (soon < *until_ns)
         *until_ns = soon;
-    worker->starved_waiting = !worker->starved_waiting;
-    return !worker->starved_waiting;
+    if (worker->starved_waiting && worker->starved_epoch == epoch)
+        return true;
+    worker->starved_waiting = true;
+    worker->starved_epoch = epoch;
+    atomic_store(&context->pool.waiters, 1);
+    return false;
 }
 
 static void worker_park(struct worker *worker, uint64_t until_ns)
@@ -537,6 +546,7 @@ int worker_init(struct worker *worker, struct lsio_context *context, uint32_t in
     worker->env.worker_count = context->worker_count;
     worker->env.loop_ops = context->loop_ops;
     worker->env.os = context->os;
+    worker->env.log = &context->log;
     worker->env.cache_bytes = context->cache_bytes;
     worker->env.gates_off = context->config.gates_off;
     worker->env.warm = true;

@@ -122,8 +122,9 @@ struct loop_ops {
 
     bool (*can_read_file)(const struct loop *loop); /* LOOP_READ_FILE is cheaper than its steps */
     void (*describe)(const struct loop *loop, char *text, size_t bytes); /* features in use */
-    /* True once the kernel refuses to go on: operations end with its errno, and of those that were
-     * in flight then, some may never come back. NULL: that cannot be. */
+    /* True once the kernel refuses to go on, and nothing waits in the loop itself any more:
+     * operations end with its errno, and of those that were in flight then, some may never come
+     * back. NULL: that cannot be. */
     bool (*broken)(const struct loop *loop);
     uint64_t (*enters)(const struct loop *loop); /* system calls that submitted or waited */
 };

@@ -64,5 +64,7 @@ struct loop_os {
 };
 
 extern const struct loop_os loop_os_linux;
+/* The same, without what this kernel was found not to have: it would be asked for at each open. */
+const struct loop_os *loop_os_here(void);
 
 #endif

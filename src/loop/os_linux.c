@@ -77,15 +77,30 @@ static int linux_open(int dirfd, const char *path, int flags, bool beneath)
     }
 }
 
+/* A kernel, a filter or valgrind that does not know openat2(), or RESOLVE_CACHED, says so in one of
+ * these ways. */
+static bool is_unknown_call(int status)
+{
+    return status == -ENOSYS || status == -EINVAL || status == -EPERM;
+}
+
 static int linux_open_nowait(int dirfd, const char *path, int flags, bool beneath)
 {
     uint64_t resolve =
         OPEN_RESOLVE_CACHED | OPEN_RESOLVE_NO_XDEV | (beneath ? OPEN_RESOLVE_BENEATH : 0);
     int fd = open_resolved(dirfd, path, flags, resolve);
 
-    /* A kernel or a filter that does not know the call says so in one of these ways. */
-    return fd == -ENOSYS || fd == -EINVAL || fd == -EPERM || fd == -EINTR || fd == -EXDEV ? -EAGAIN
-                                                                                          : fd;
+    return is_unknown_call(fd) || fd == -EINTR || fd == -EXDEV ? -EAGAIN : fd;
+}
+
+/* The same where it could only fail. */
+static int linux_open_never(int dirfd, const char *path, int flags, bool beneath)
+{
+    (void)dirfd;
+    (void)path;
+    (void)flags;
+    (void)beneath;
+    return -EAGAIN;
 }
 
 static void linux_close(int fd)
@@ -353,19 +368,23 @@ static int linux_read_link(const char *path, char *out, size_t bytes)
     return (int)got;
 }
 
-const struct loop_os loop_os_linux = {
-    .now_ns = linux_now_ns,
-    .open = linux_open,
-    .open_nowait = linux_open_nowait,
-    .close = linux_close,
-    .set_blocking = linux_set_blocking,
-    .stat_fd = linux_stat_fd,
-    .stat_path = linux_stat_path,
-    .read_nowait = linux_read_nowait,
-    .cached_pages = linux_cached_pages,
-    .fs_type = linux_fs_type,
-    .extents = linux_extents,
-    .read_dir = linux_read_dir,
-    .read_text = linux_read_text,
-    .read_link = linux_read_link,
-};
+#define LINUX_OS(open_nowait_)                                                                     \
+    {                                                                                              \
+        .now_ns = linux_now_ns, .open = linux_open, .open_nowait = open_nowait_,                   \
+        .close = linux_close, .set_blocking = linux_set_blocking, .stat_fd = linux_stat_fd,        \
+        .stat_path = linux_stat_path, .read_nowait = linux_read_nowait,                            \
+        .cached_pages = linux_cached_pages, .fs_type = linux_fs_type, .extents = linux_extents,    \
+        .read_dir = linux_read_dir, .read_text = linux_read_text, .read_link = linux_read_link,    \
+    }
+
+const struct loop_os loop_os_linux = LINUX_OS(linux_open_nowait);
+static const struct loop_os linux_without_nowait = LINUX_OS(linux_open_never);
+
+const struct loop_os *loop_os_here(void)
+{
+    int fd = open_resolved(AT_FDCWD, "/", O_PATH, OPEN_RESOLVE_CACHED);
+
+    if (fd >= 0)
+        (void)close(fd);
+    return is_unknown_call(fd) ? &linux_without_nowait : &loop_os_linux;
+}

@@ -374,7 +374,7 @@ static void start_waiting(struct loop *loop)
             break;
         }
     }
-    while (loop->chain_free_count && (op = op_list_take(&loop->files)) != NULL) {
+    while ((loop->chain_free_count || loop->broken) && (op = op_list_take(&loop->files)) != NULL) {
         op->loop_flags &= (uint8_t)~OP_WAITING;
         if (!start_other(loop, op)) {
             op->loop_flags |= OP_WAITING;
@@ -387,7 +387,7 @@ static void start_waiting(struct loop *loop)
 static inline bool has_waiting(const struct loop *loop)
 {
     return !loop->wake_armed || loop->backlog.first || loop->cancels.first ||
-           (loop->files.first && loop->chain_free_count);
+           (loop->files.first && (loop->chain_free_count || loop->broken));
 }
 
 static void uring_flush(struct loop *loop)
@@ -530,7 +530,7 @@ static struct loop_op *uring_reap(struct loop *loop, unsigned max)
 
 static bool uring_broken(const struct loop *loop)
 {
-    return loop->broken != 0;
+    return loop->broken && !loop->backlog.first && !loop->files.first && !loop->ready.first;
 }
 
 static uint64_t uring_enters(const struct loop *loop)

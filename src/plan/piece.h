@@ -212,7 +212,8 @@ static inline void viewer_look(struct viewer *viewer, const struct lsio_chunk *c
         return;
     }
     /* The usual form, and inside the object; the wrap at length 0 and TO_END's value fail here. */
-    if (offset > viewer->end_max || length - 1 >= viewer->end_max - offset) {
+    if (offset > viewer->end_max || length - 1 >= viewer->end_max - offset ||
+        (chunk->flags & ~PLAN_CHUNK_FLAGS)) {
         int status = plan_chunk_range(chunk, viewer->size, &offset, &length);
 
         if (status != 0 || length == 0) {

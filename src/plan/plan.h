@@ -110,7 +110,7 @@ struct plan_input {
 };
 
 enum plan_kind {
-    PLAN_NONE = 0,   /* no I/O: empty, or its range is wrong (plan_chunk_range says how) */
+    PLAN_NONE = 0,   /* no I/O: empty, or it is refused (plan_chunk_range says how) */
     PLAN_READ = 1,   /* one chunk, one read */
     PLAN_VECTOR = 2, /* several chunks, ascending, each read straight into its dst; gaps between
                         them are at most PLAN_JUNK_BYTES and go to a junk page, or, where the
@@ -175,11 +175,13 @@ void plan_slab_build(struct planner *planner, const struct plan_input *input, ui
 void plan_resume(struct planner *planner, const struct plan_input *input,
                  const struct plan_slab *from, const struct plan_op *probe, struct plan_slab *slab);
 
+#define PLAN_CHUNK_FLAGS ((uint32_t)(LSIO_CHUNK_MISSING_OK | LSIO_CHUNK_ALLOC)) /* all there are */
+
 enum { PLAN_NEEDS_SIZE = 1 };
 /*
  * The bytes that a chunk means in an object of `size` bytes (or LSIO_SIZE_UNKNOWN): 0 and
- * [*offset, *offset + *length); PLAN_NEEDS_SIZE; -EINVAL or LSIO_E_TRUNCATED. The one table of
- * range forms for all stores.
+ * [*offset, *offset + *length); PLAN_NEEDS_SIZE; -EINVAL (also for flags that have no meaning) or
+ * LSIO_E_TRUNCATED. The one table of range forms for all stores.
  */
 int plan_chunk_range(const struct lsio_chunk *chunk, uint64_t size, uint64_t *offset,
                      uint64_t *length);

@@ -36,6 +36,9 @@ int plan_chunk_range(const struct lsio_chunk *chunk, uint64_t size, uint64_t *of
     uint64_t start = (uint64_t)chunk->offset;
     uint64_t bytes = chunk->length;
 
+    if (chunk->flags & ~PLAN_CHUNK_FLAGS) {
+        return -EINVAL;
+    }
     if (bytes == 0) {
         *offset = chunk->offset < 0 ? 0 : start;
         *length = 0;

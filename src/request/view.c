@@ -7,16 +7,70 @@
 #include "request/view.h"
 
 #include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/mark.h"
 
-int request_view_init(struct request_view *view, const struct lsio_request *request)
+#define REQUEST_FLAGS ((uint32_t)(LSIO_BORROW | LSIO_FAIL_FAST))
+
+int request_refuse(struct lsio_error *error, int status, const char *format, ...)
 {
+    va_list list;
+
+    memset(error, 0, sizeof(*error));
+    error->struct_bytes = sizeof(*error);
+    error->index = LSIO_NO_CHUNK;
+    error->status = status;
+    va_start(list, format);
+    vsnprintf(error->text, sizeof(error->text), format, list);
+    va_end(list);
+    return status;
+}
+
+/* Strides and counts make sense, and there are tables where they say so. */
+static int tables_check(const struct request_view *view, struct lsio_error *error)
+{
+    const char *table, *stride;
+
+    if (view->chunk_count > REQUEST_CHUNKS_MAX || view->object_count > UINT32_MAX) {
+        LSIO_MARK(request_beyond_limits);
+        return request_refuse(error, LSIO_E_LIMIT, "%zu chunks of %zu objects are too many",
+                              view->chunk_count, view->object_count);
+    }
+    table = view->chunk_count && !view->chunks     ? "chunks"
+            : view->object_count && !view->objects ? "objects"
+                                                   : NULL;
+    if (table)
+        return request_refuse(error, -EINVAL, "%s is NULL and its count is not 0", table);
+    stride = view->object_bytes < sizeof(struct lsio_object) || view->object_bytes % 8
+                 ? "object_bytes"
+             : view->chunk_bytes < sizeof(struct lsio_chunk) || view->chunk_bytes % 8
+                 ? "chunk_bytes"
+             : view->result_bytes < sizeof(struct lsio_result) || view->result_bytes % 8
+                 ? "result_bytes"
+                 : NULL;
+    if (stride) {
+        LSIO_MARK(request_stride_refused);
+        return request_refuse(error, -EINVAL,
+                              "%s is less than the element's size, or no multiple of 8", stride);
+    }
+    return 0;
+}
+
+int request_view_init(struct request_view *view, const struct lsio_request *request,
+                      struct lsio_error *error)
+{
+    int status;
+
     if (!request || request->struct_bytes < offsetof(struct lsio_request, reserved) ||
         request->struct_bytes > 4096)
-        return -EINVAL;
+        return request_refuse(error, -EINVAL, "the request's struct_bytes is not its size");
+    if (request->flags & ~REQUEST_FLAGS)
+        return request_refuse(error, -EINVAL, "the request has unknown flags 0x%x",
+                              request->flags & ~REQUEST_FLAGS);
     *view = (struct request_view){
         .objects = request->objects,
         .object_count = request->object_count,
@@ -28,22 +82,14 @@ int request_view_init(struct request_view *view, const struct lsio_request *requ
         .result_bytes = request->result_bytes ? request->result_bytes : sizeof(struct lsio_result),
         .chain = request->chain,
     };
-    if (view->chunk_count > REQUEST_CHUNKS_MAX || view->object_count > UINT32_MAX) {
-        LSIO_MARK(request_beyond_limits);
-        return LSIO_E_LIMIT;
-    }
-    if ((view->chunk_count && !view->chunks) || (view->object_count && !view->objects))
-        return -EINVAL;
-    if (view->object_bytes < sizeof(struct lsio_object) || view->object_bytes % 8 ||
-        view->chunk_bytes < sizeof(struct lsio_chunk) || view->chunk_bytes % 8 ||
-        view->result_bytes < sizeof(struct lsio_result) || view->result_bytes % 8) {
-        LSIO_MARK(request_stride_refused);
-        return -EINVAL;
-    }
+    status = tables_check(view, error);
+    if (status)
+        return status;
     for (size_t i = 0; i < view->object_count; i++) {
         const struct lsio_object *object = request_object(view, i);
         if (!object->store || !object->key)
-            return -EINVAL;
+            return request_refuse(error, -EINVAL, "object %zu of the request has no %s", i,
+                                  object->store ? "key" : "store");
     }
     return 0;
 }

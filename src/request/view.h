@@ -23,8 +23,13 @@ struct request_view {
 
 #define REQUEST_CHUNKS_MAX (UINT32_MAX - 1u)
 
-/* Checks a request's shape and resolves it: -EINVAL, LSIO_E_LIMIT. Chunks are not looked at. */
-int request_view_init(struct request_view *view, const struct lsio_request *request);
+/* Writes why a request is refused as a whole into *error, and returns `status`. */
+int request_refuse(struct lsio_error *error, int status, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+/* Checks a request's shape and resolves it: -EINVAL, LSIO_E_LIMIT, then *error is written. Chunks
+ * are not looked at. */
+int request_view_init(struct request_view *view, const struct lsio_request *request,
+                      struct lsio_error *error);
 /* Replaces borrowed tables and keys by a copy of them; -ENOMEM. */
 int request_view_copy(struct request_view *view);
 void request_view_finish(struct request_view *view);

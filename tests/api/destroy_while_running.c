@@ -6,6 +6,8 @@
  *
  * LSIO_ROWS: L23
  */
+#include <sched.h>
+
 #include "api_fixture.h"
 
 #define CHUNKS 4000u
@@ -124,11 +126,65 @@ static void running_callbacks_are_waited_for(void **state)
     pthread_join(thread, NULL);
 }
 
+struct relay {
+    struct lsio_context *context;
+    struct lsio_object object;
+    _Atomic uint32_t done, canceled, late; /* batches: all, canceled, read after one was canceled */
+};
+
+static void relay_submit(struct relay *relay);
+
+/* Goes on after a few cancels, too. */
+static void relay_done(struct lsio_batch *batch, int status, void *data)
+{
+    struct relay *relay = data;
+
+    (void)batch; /* the context's end frees it */
+    atomic_fetch_add(&relay->done, 1);
+    if (status == -ECANCELED)
+        atomic_fetch_add(&relay->canceled, 1);
+    else if (atomic_load(&relay->canceled))
+        atomic_fetch_add(&relay->late, 1);
+    if (atomic_load(&relay->canceled) < 5 && atomic_load(&relay->late) == 0)
+        relay_submit(relay);
+}
+
+static void relay_submit(struct relay *relay)
+{
+    struct lsio_chunk chunk = {.offset = 5, .length = 64};
+    struct lsio_request request = api_request(&relay->object, 1, &chunk, 1, NULL);
+    struct lsio_batch *batch;
+
+    request.on_done = relay_done;
+    request.data = relay;
+    if (lsio_submit_batch(relay->context, &request, &batch) != 0)
+        atomic_fetch_add(&relay->late, 1);
+}
+
+/* Else a relay of batches would keep the context from its end. */
+static void what_callbacks_submit_then_is_canceled(void **state)
+{
+    struct api *api = *state;
+    struct relay relay = {.context = api->context};
+
+    api_put(api, "k", 0, 1000);
+    relay.object = api_object(api, "k");
+    relay_submit(&relay);
+    while (atomic_load(&relay.done) < 10)
+        sched_yield();
+    assert_int_equal(lsio_context_destroy(api->context), 0);
+    api->context = NULL;
+    assert_int_equal(relay.late, 0);
+    assert_int_equal(relay.canceled, 5);
+    api_remake(api, NULL, NULL, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(at_any_moment),
                                        cmocka_unit_test(the_context_ends_all),
-                                       cmocka_unit_test(running_callbacks_are_waited_for)};
+                                       cmocka_unit_test(running_callbacks_are_waited_for),
+                                       cmocka_unit_test(what_callbacks_submit_then_is_canceled)};
 
     return api_run_tests("destroy_while_running", tests, COUNT(tests), API_ALL);
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A chunk that fails - absent object, range beyond the end, object index that is none, destination
- * too small, key that cannot be - fails alone: every other chunk has exactly its bytes and nothing
- * beside its destination is written. With plain reads and with joins in all profiles.
+ * too small, flag that is none, key that cannot be - fails alone: every other chunk has exactly its
+ * bytes and nothing beside its destination is written. With plain reads and with joins in all
+ * profiles.
  *
  * LSIO_ROWS: L4 L8
  */
@@ -13,11 +14,25 @@
 #define ROOM   1024u /* of each destination; the chunk may use the middle half */
 
 /* The three keys that only buckets may have come last. */
-enum bad { GOOD, ABSENT, BEYOND, NO_OBJECT, SMALL, BACKWARDS, DOTDOT, EMPTY_KEY, ABSOLUTE, KINDS };
+enum bad {
+    GOOD,
+    ABSENT,
+    BEYOND,
+    NO_OBJECT,
+    SMALL,
+    BACKWARDS,
+    NO_FLAG,
+    EMPTY_NO_FLAG,
+    DOTDOT,
+    EMPTY_KEY,
+    ABSOLUTE,
+    KINDS
+};
 
 static int status_of(const struct api *api, enum bad kind)
 {
-    static const int statuses[] = {0, -ENOENT, LSIO_E_TRUNCATED, -EINVAL, LSIO_E_NO_SPACE, -EINVAL};
+    static const int statuses[] = {0,       -ENOENT, LSIO_E_TRUNCATED, -EINVAL, LSIO_E_NO_SPACE,
+                                   -EINVAL, -EINVAL, -EINVAL};
 
     return kind < DOTDOT ? statuses[kind] : api->bad_key;
 }
@@ -46,6 +61,13 @@ static struct lsio_chunk chunk_make(uint32_t i, uint8_t *dst)
         break;
     case SMALL:
         chunk.dst_bytes = 499;
+        break;
+    case EMPTY_NO_FLAG:
+        chunk.length = 0;
+        chunk.flags = 1u << 31;
+        break;
+    case NO_FLAG:
+        chunk.flags = 1u << 2;
         break;
     case DOTDOT:
         chunk.object = 2;
@@ -134,6 +156,9 @@ static void alone(void **state)
     struct api *api = *state;
     uint8_t dst[ROOM];
     static const char *const keys[] = {"../k", "a/../k", "..", "", "/k", "k/../../k"};
+    struct lsio_object object = api_object(api, "k");
+    struct lsio_chunk chunk = {.length = 100, .dst = dst, .dst_bytes = 100};
+    struct lsio_request request = api_request(&object, 1, &chunk, 1, NULL);
 
     api_put(api, "k", 0, SIZE);
     memset(dst, 0xee, sizeof(dst));
@@ -149,6 +174,8 @@ static void alone(void **state)
     assert_int_equal(lsio_read(api->context, api->store, "k", 7, 100, dst, 100, NULL), 0);
     api_check(dst, 0, 7, 100);
     assert_true(api_all(dst + 100, 0xee, sizeof(dst) - 100));
+    chunk.flags = 1u << 2;
+    assert_int_equal(lsio_read_batch(api->context, &request), -EINVAL);
 }
 
 int main(void)

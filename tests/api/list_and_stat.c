@@ -23,6 +23,7 @@ static int on_page(const struct lsio_list_entry *entries, size_t count, void *da
         size_t length = strlen(entries[i].key);
         names->wrong +=
             (entries[i].is_prefix != 0) != (length && entries[i].key[length - 1] == '/');
+        names->wrong += !entries[i].etag || !entries[i].version || *entries[i].version;
         names->sizes += entries[i].is_prefix ? 0 : entries[i].size;
         if (strlen(names->text) + length + 2 < sizeof(names->text)) {
             strcat(names->text, entries[i].key);

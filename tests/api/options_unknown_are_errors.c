@@ -95,21 +95,40 @@ static void known_and_unknown(void **state)
     }
 }
 
+/* The store cannot be opened, and the log says which and why. */
+static void refused(struct api *api, struct lines *lines, const char *url, int status,
+                    const char *which, const char *why)
+{
+    struct lsio_store *store = NULL;
+
+    lines->text[0] = '\0';
+    assert_int_equal(lsio_store_open(api->context, url, NULL, 0, &store), status);
+    assert_null(store);
+    if (!strstr(lines->text, which) || !strstr(lines->text, why))
+        fail_msg("of \"%s\" the log says \"%s\"", url, lines->text);
+}
+
 static void roots(void **state)
 {
+    static const struct lsio_option half[] = {{"profile", "ssd"}, {"gap_bytes", NULL}};
     struct api *api = *state;
+    struct lines lines = {""};
     struct lsio_store *store = (void *)state;
     char path[256];
 
+    logging(api, &lines);
     api_put(api, "file", 0, 10);
     snprintf(path, sizeof(path), "%s/nowhere", api->dir);
-    assert_int_equal(lsio_store_open(api->context, path, NULL, 0, &store), -ENOENT);
+    refused(api, &lines, path, -ENOENT, path, "there is no such directory (ENOENT)");
     snprintf(path, sizeof(path), "%s/file", api->dir);
-    assert_int_equal(lsio_store_open(api->context, path, NULL, 0, &store), -ENOTDIR);
+    refused(api, &lines, path, -ENOTDIR, path, "it is no directory (ENOTDIR)");
     snprintf(path, sizeof(path), "file://%s/nowhere", api->dir);
-    assert_int_equal(lsio_store_open(api->context, path, NULL, 0, &store), -ENOENT);
-    assert_int_equal(lsio_store_open(api->context, "gopher://x", NULL, 0, &store),
-                     LSIO_E_UNSUPPORTED);
+    refused(api, &lines, path, -ENOENT, path, "there is no such directory");
+    refused(api, &lines, "gopher://canary:canary@x.example", LSIO_E_UNSUPPORTED, "\"gopher\"",
+            "no driver");
+    assert_null(strstr(lines.text, "canary"));
+    assert_int_equal(lsio_store_open(api->context, api->dir, half, 2, &store), -EINVAL);
+    assert_non_null(strstr(lines.text, "store option 1, \"gap_bytes\", has no value"));
     assert_true(lsio_store_open(api->context, "", NULL, 0, &store) < 0);
     assert_int_equal(lsio_store_open(api->context, NULL, NULL, 0, &store), -EINVAL);
     assert_int_equal(lsio_store_open(NULL, api->dir, NULL, 0, &store), -EINVAL);

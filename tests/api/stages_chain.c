@@ -169,7 +169,7 @@ static void run(struct api *api, uint32_t flags, uint32_t count, uint8_t *dst)
     assert_int_equal(shared.wrong, 0);
     assert_int_equal(shared.destroys, 1);
     assert_int_equal(shared.inits, shared.finishes);
-    assert_in_range(shared.inits, 1, shared.workers + 1);
+    assert_between(shared.inits, 1, shared.workers + 1);
     free(chunks);
     free(results);
 }

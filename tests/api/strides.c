@@ -123,6 +123,7 @@ static void requests_that_make_no_sense(void **state)
     REFUSED(-EINVAL, request.result_bytes = 8);
     REFUSED(-EINVAL, request.objects = NULL);
     REFUSED(-EINVAL, request.chunks = NULL);
+    REFUSED(-EINVAL, request.flags = 1u << 2);
     REFUSED(LSIO_E_LIMIT, request.chunk_count = UINT64_C(1) << 32);
     bad = (struct lsio_object){.store = NULL, .key = "a"};
     REFUSED(-EINVAL, request.objects = &bad);

@@ -80,6 +80,7 @@ static void their_chains_run_before_the_end(void **state)
     submit(c, &join);
     api_gate_wait(&join.checked, EARLY);
     assert_int_equal(lsio_batch_wait(join.batch, 0, NULL), -ETIMEDOUT);
+    assert_true(server_wait_held(c->server, 1, 60000)); /* else there is nothing to release yet */
     server_release(c->server);
     end(&join, 0);
     assert_int_equal(join.checked.entered, CHUNKS);
@@ -96,6 +97,7 @@ static void no_chain_runs_before_its_bytes(void **state)
     break_first(c, SERVER_HANG, LENGTH + LENGTH / 2);
     submit(c, &join);
     api_gate_wait(&join.checked, 1);
+    assert_true(server_wait_held(c->server, 1, 60000));
     server_release(c->server);
     end(&join, 0);
     assert_int_equal(join.checked.entered, CHUNKS);

@@ -121,6 +121,8 @@ static void one_endless_line(void **state)
                    &(struct server_fault){
                        .kind = SERVER_HUGE_HEADERS, .count = 1, .bytes = 400000, .times = 2});
     assert_int_equal(http_case_read(c, "k", 0, SIZE), LSIO_E_PROTOCOL);
+    assert_int_equal(c->error.attempts, 2);
+    assert_non_null(strstr(c->error.text, "head is too long"));
     http_case_expect(c, "k", ID, 0, SIZE);
 }
 

@@ -40,9 +40,11 @@ static const struct row rows[] = {
     {SERVER_S3, 404, "NoSuchKey", -ENOENT, 1},
     {SERVER_S3, 404, "NoSuchVersion", -ENOENT, 1},
     {SERVER_S3, 404, "NoSuchBucket", LSIO_E_HTTP, 1},
+    {SERVER_S3, 404, "SomethingNew", LSIO_E_HTTP, 1},
     {SERVER_GCS, 404, "NoSuchKey", -ENOENT, 1},
     {SERVER_AZURE, 404, "BlobNotFound", -ENOENT, 1},
     {SERVER_AZURE, 404, "ContainerNotFound", LSIO_E_HTTP, 1},
+    {SERVER_AZURE, 404, "ResourceNotFound", LSIO_E_HTTP, 1},
     {SERVER_S3, 410, NULL, LSIO_E_HTTP, 1},
     /* H7: permission; what may be stale is asked again once */
     {SERVER_PLAIN, 403, NULL, -EACCES, 1},
@@ -356,6 +358,22 @@ static void neighbours_are_unaffected(void **state)
     }
 }
 
+/* An error that was got over is not named as the cause of what came of a later answer. */
+static void what_was_got_over_is_not_told(void **state)
+{
+    struct http_case *c = *state;
+
+    begin(c, SERVER_S3, NULL);
+    http_case_plan(
+        c, NULL, 1,
+        &(struct server_fault){.kind = SERVER_STATUS, .status = 503, .code = "SlowDown"});
+    assert_int_equal(http_case_read(c, "k", SIZE - 10, 1000), LSIO_E_TRUNCATED);
+    assert_int_equal(c->error.attempts, 2);
+    assert_int_equal(c->error.code, 0);
+    assert_null(strstr(c->error.text, "503"));
+    assert_null(strstr(c->error.text, "SlowDown"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -376,6 +394,7 @@ int main(void)
         cmocka_unit_test(retry_tokens_run_out),
         cmocka_unit_test(no_retry_after_the_time_is_up),
         cmocka_unit_test(neighbours_are_unaffected),
+        cmocka_unit_test(what_was_got_over_is_not_told),
     };
 
     return http_case_run("status", tests, COUNT(tests));

@@ -8,7 +8,9 @@
 #define _GNU_SOURCE
 #include "http_case.h"
 
+#include <netinet/in.h>
 #include <signal.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -78,6 +80,48 @@ static void unknown_authority(void **state)
     assert_int_equal(http_case_requests(c), 0);
     begin_with(c, "disable_system_certificates=true", NULL);
     http_case_expect(c, "k", ID, 0, SIZE);
+}
+
+/* Takes one connection, and answers whatever comes first as servers do that know no TLS. */
+static void *plain_run(void *listener)
+{
+    static const char answer[] = "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n";
+    int fd = accept(*(int *)listener, NULL, NULL);
+    char hello[4096];
+    bool done = fd >= 0 && recv(fd, hello, sizeof(hello), 0) > 0 &&
+                send(fd, answer, sizeof(answer) - 1, MSG_NOSIGNAL) == sizeof(answer) - 1;
+
+    while (done && recv(fd, hello, sizeof(hello), 0) > 0)
+        ;
+    if (fd >= 0)
+        close(fd);
+    return done ? listener : NULL;
+}
+
+/* Neither OpenSSL's words nor the port tell it to who has written https by mistake. */
+static void server_without_tls(void **state)
+{
+    struct http_case *c = *state;
+    struct sockaddr_in address = {.sin_family = AF_INET};
+    socklen_t bytes = sizeof(address);
+    int listener = socket(AF_INET, SOCK_STREAM, 0);
+    pthread_t thread;
+    char url[64];
+    void *done;
+
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    assert_int_equal(bind(listener, (struct sockaddr *)&address, bytes), 0);
+    assert_int_equal(listen(listener, 1), 0);
+    assert_int_equal(getsockname(listener, (struct sockaddr *)&address, &bytes), 0);
+    assert_int_equal(pthread_create(&thread, NULL, plain_run, &listener), 0);
+    snprintf(url, sizeof(url), "https://127.0.0.1:%u/data", ntohs(address.sin_port));
+    http_case_open(c, url, NULL);
+    assert_int_equal(http_case_read(c, "k", 0, 10), LSIO_E_TLS);
+    if (!strstr(c->error.text, "(does the server speak plain http?)"))
+        fail_msg("%s", c->error.text);
+    pthread_join(thread, &done);
+    assert_non_null(done);
+    close(listener);
 }
 
 /* Only for the store that says so, also when the next one is made where it was in memory. */
@@ -275,6 +319,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(identities),
         cmocka_unit_test(unknown_authority),
+        cmocka_unit_test(server_without_tls),
         cmocka_unit_test(insecure_is_per_store),
         cmocka_unit_test(cut_without_notice),
         cmocka_unit_test(end_without_notice_is_no_end),

@@ -103,9 +103,36 @@ static void every_filter(void **state)
     }
 }
 
+/* A process that makes the call once more is ended. */
+static void open_is_not_asked_for_again(void **state)
+{
+    static const int calls[] = {SYS_openat2};
+    struct mix mix;
+
+    (void)state;
+    mix_make(&mix, "epoll"); /* io_uring's own opens are no system calls of their own */
+    if (!child_refuse(calls, 1, ENOSYS)) {
+        print_message("no filters here\n");
+        return;
+    }
+    assert_true(mix_create(&mix));
+    assert_true(child_refuse(calls, 1, 0));
+    mix_round(&mix);
+    mix_round(&mix);
+    mix_destroy(&mix);
+    mix_end(&mix);
+}
+
+static void openat2_is_tried_once(void **state)
+{
+    (void)state;
+    child_run("openat2 on epoll", open_is_not_asked_for_again, NULL);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(every_filter)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(every_filter),
+                                       cmocka_unit_test(openat2_is_tried_once)};
 
     return cmocka_run_group_tests_name("process_seccomp", tests, NULL, NULL);
 }

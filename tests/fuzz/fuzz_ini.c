@@ -26,10 +26,14 @@ static void check(const struct bounds *bounds, const char *text)
     assert(length == 0 || (!strchr(" \t\r", text[0]) && !strchr(" \t\r", text[length - 1])));
 }
 
-static int on_property(void *data, const char *section, const char *key, const char *value)
+static int on_property(void *data, const char *section, const char *block, const char *key,
+                       const char *value)
 {
     assert(!key == !value);
+    assert(key || !block);
     check(data, section);
+    if (block)
+        check(data, block);
     if (key) {
         check(data, key);
         check(data, value);

@@ -89,8 +89,8 @@ MUTANTS = [
     Mutant(
         name="http-credentials-to-another-host",
         file="driver/http/transfer.c",
-        old="    if (!status && !t->foreign)\n",
-        new="    if (!status)\n",
+        old="    if (status || t->foreign)\n",
+        new="    if (status)\n",
         why="a redirect to another server gets a request signed with the user's credentials",
         tests=(Test("fault.http_redirects"),),
     ),
@@ -104,9 +104,9 @@ MUTANTS = [
     ),
     Mutant(
         name="http-any-host-name-trusted",
-        file="driver/http/transport_curl.c",
-        old="target->insecure ? 0L : 2L",
-        new="target->insecure ? 0L : 0L",
+        file="driver/http/curl_setup.c",
+        old="trust->insecure ? 0L : 2L",
+        new="trust->insecure ? 0L : 0L",
         why="any server with any good certificate is taken for the one that was asked for",
         tests=(Test("fault.http_tls"),),
     ),
@@ -165,12 +165,26 @@ MUTANTS = [
     Mutant(
         name="http-missing-bucket-is-absence",
         file="driver/http/judge.c",
-        old="    else if (is_one_of(code, homeless_codes))\n        set(out, HTTP_FAIL, "
-            "LSIO_E_HTTP);\n",
-        new="    else if (is_one_of(code, homeless_codes))\n        set(out, HTTP_FAIL, "
-            "-ENOENT);\n",
+        old="    else if (*code)\n        set(out, HTTP_FAIL, LSIO_E_HTTP);\n",
+        new="    else if (*code)\n        set(out, HTTP_FAIL, -ENOENT);\n",
         why="with a wrong bucket name an array reads as nothing but fill values",
         tests=(Test("unit.http_judge"), Test("fault.http_status")),
+    ),
+    Mutant(
+        name="http-unknown-code-is-absence",
+        file="driver/http/judge.c",
+        old="    else if (*code)\n",
+        new="    else if (*code && !judge->answered)\n",
+        why="a 404 of a server's own kind, once it has answered, reads as fill values",
+        tests=(Test("unit.http_judge"), Test("fault.http_status")),
+    ),
+    Mutant(
+        name="http-no-credentials-is-absence",
+        file="driver/http/transfer.c",
+        old="    default:\n        return -EACCES;\n",
+        new="    default:\n        return status;\n",
+        why="with a wrong profile or a lost token file an array reads as nothing but fill values",
+        tests=(Test("fault.http_no_credentials"),),
     ),
     Mutant(
         name="http-denied-is-absence",

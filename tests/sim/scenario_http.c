@@ -362,6 +362,8 @@ static void ending(const struct transport_request *request, enum transport_sim_f
     scenario_seen |= UINT64_C(1) << (wire == &t->wires[1] ? SEEN_HEDGE : (unsigned)fault);
     if (fault == SIM_HTTP_FINE || t->canceled || (request->head_seen && t->owner != wire))
         return;
+    if (t->enough) /* what it struck is missed by nobody */
+        return;
     if (asks_again(t, fault, request->head.status))
         count_retry(t, end);
     if (consequences[fault].rule == RULE_ONCE_WRONG)

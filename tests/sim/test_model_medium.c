@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "between.h"
 #include "model_bound.h"
 #include "model_medium.h"
 
@@ -141,7 +142,7 @@ static void latency_is_spread_evenly(void **unused)
     config.latency_spread_ns = 5 * MS;
     run(&config, bytes, REQUEST_MAX);
     for (uint32_t i = 0; i < REQUEST_MAX; i++) {
-        assert_in_range(ended_ns[i], 5 * MS, 15 * MS);
+        assert_between(ended_ns[i], 5 * MS, 15 * MS);
         sum += (double)ended_ns[i] / 1e6;
     }
     assert_true(sum / REQUEST_MAX > 7 && sum / REQUEST_MAX < 13);

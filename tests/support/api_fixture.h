@@ -28,6 +28,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "between.h"
 #include "lsio/lsio.h"
 
 #define KIB          (UINT64_C(1) << 10)

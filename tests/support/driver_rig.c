@@ -530,6 +530,16 @@ void rig_object_init(struct driver_object *object, struct lsio_store *store, con
     object->key = key;
 }
 
+int rig_list(struct lsio_store *store, const char *prefix, char delimiter, lsio_list_fn *on_page,
+             void *data)
+{
+    struct driver_failure failure = {0};
+    int status = store->driver->list(store, prefix, delimiter, on_page, data, &failure);
+
+    free(failure.detail);
+    return status;
+}
+
 /* ----------------------------------------------------------------------------------- files -- */
 
 char *rig_directory_make(const char *below)

@@ -75,6 +75,9 @@ int rig_probe(struct rig *rig, struct driver_object *object);
 /* A store opened with up to 4 "key=value" options; NULL ends. Returns store_open()'s status. */
 int rig_store_open(struct rig *rig, void *state, const char *url, struct lsio_store **out, ...);
 void rig_object_init(struct driver_object *object, struct lsio_store *store, const char *key);
+/* The status of a listing; what else is known of a failure goes. */
+int rig_list(struct lsio_store *store, const char *prefix, char delimiter, lsio_list_fn *on_page,
+             void *data);
 
 /* A fresh directory below $TMPDIR or /tmp (or `below`), and its removal with all in it. */
 char *rig_directory_make(const char *below);

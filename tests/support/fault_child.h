@@ -17,8 +17,8 @@ void child_run(const char *label, CMUnitTestFunction body, void *data);
 /* Waits for a child and fails the test unless it exits with 0. */
 void child_wait(const char *label, pid_t pid);
 
-/* The filter that refuses some system calls with an errno, for all threads of the process; false:
- * there are no filters here. At most 8 calls. */
+/* The filter that refuses some system calls with an errno, or with 0 ends the process that makes
+ * one, for all threads of the process; false: there are no filters here. At most 8 calls. */
 bool child_refuse(const int *calls, size_t count, int error);
 
 #endif

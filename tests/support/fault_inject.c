@@ -59,6 +59,11 @@ bool fault_strikes(enum fault_kind kind)
     return true;
 }
 
+uint64_t fault_counted(void)
+{
+    return atomic_load(&plan.count);
+}
+
 uint64_t fault_struck(void)
 {
     return atomic_load(&plan.struck);

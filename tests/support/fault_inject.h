@@ -28,6 +28,8 @@ void fault_resume(void);
 
 /* For the stand-ins: counts a call, and says whether it is to fail. Any thread. */
 bool fault_strikes(enum fault_kind kind);
+/* How many calls were counted since fault_begin(). */
+uint64_t fault_counted(void);
 /* How many have failed since fault_begin(), which is the first of them, and whether all later ones
  * do. */
 uint64_t fault_struck(void);

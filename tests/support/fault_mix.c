@@ -179,6 +179,7 @@ static void put_bytes(const struct mix *mix, const char *key, const void *bytes,
 
 void mix_make(struct mix *mix, const char *loop)
 {
+    static const struct lsio_option split = {"split_bytes", "256K"};
     const char *root = getenv("TMPDIR");
 
     memset(mix, 0, sizeof(*mix));
@@ -190,6 +191,9 @@ void mix_make(struct mix *mix, const char *loop)
     snprintf(mix->files.dir, sizeof(mix->files.dir), "%.100s/lsio-fault-XXXXXX",
              root && *root ? root : "/tmp");
     assert_non_null(mkdtemp(mix->files.dir));
+    mix->url = mix->files.dir;
+    mix->options = &split;
+    mix->option_count = 1;
     mix->room = malloc(ROOM_BYTES);
     mix->packed = malloc(2 * PACKED_BYTES);
     assert_true(mix->room && mix->packed);
@@ -202,6 +206,21 @@ void mix_make(struct mix *mix, const char *loop)
     put_bytes(mix, "broken", mix->packed, mix->packed_bytes);
     mix->packed[1000] ^= 1;
     make_chunks(mix);
+}
+
+void mix_each_file(const struct mix *mix,
+                   void (*take)(const char *key, const void *bytes, size_t count, void *data),
+                   void *data)
+{
+    void *bytes = malloc(BIG_BYTES);
+
+    assert_non_null(bytes);
+    for (int i = A; i < LOST; i++) {
+        int64_t count = api_oracle(&mix->files, keys[i], 0, LSIO_TO_END, bytes, BIG_BYTES);
+        assert_true(count > 0);
+        take(keys[i], bytes, (size_t)count, data);
+    }
+    free(bytes);
 }
 
 static int remove_one(const char *path, const struct stat *stat, int flag, struct FTW *ftw)
@@ -434,11 +453,11 @@ static void registering(struct mix *mix)
 /* Opens what is not open yet; true if all is there now. */
 static bool open_all(struct mix *mix)
 {
-    static const struct lsio_option split = {"split_bytes", "256K"};
     int status = 0;
 
     if (!mix->local)
-        status = lsio_store_open(mix->context, mix->files.dir, &split, 1, &mix->local);
+        status = lsio_store_open(mix->context, mix->url, mix->options, mix->option_count,
+                                 &mix->local);
     if (!is_proper(mix, "lsio_store_open", status, 0))
         return false;
     if (!mix->memory)

@@ -39,6 +39,9 @@ struct mix {
     struct lsio_config config;
     bool (*tolerates)(int status); /* NULL: nothing but the proper status */
     const char *label;             /* of this run, for messages; or NULL */
+    const char *url; /* of the store of the files: their directory, or what serves the same */
+    const struct lsio_option *options;
+    size_t option_count;
     struct lsio_context *context;
     struct lsio_store *local, *memory;
     struct lsio_chain *chain;
@@ -57,6 +60,10 @@ struct mix {
 /* Makes the files and the tables; allocates all that the program itself needs. */
 void mix_make(struct mix *mix, const char *loop);
 void mix_end(struct mix *mix);
+/* Hands over each file that mix_make() made, for a store that serves the same. */
+void mix_each_file(const struct mix *mix,
+                   void (*take)(const char *key, const void *bytes, size_t count, void *data),
+                   void *data);
 
 /* False if there is no context, which is then fine: it was tolerated. */
 bool mix_create(struct mix *mix);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Design: builds that are slower by LSIO_TEST_SCALE try every so many-th n only. */
+/* Design: builds that are slower by LSIO_TEST_SCALE try fewer n. */
 #include "fault_torture.h"
 
 #include "fault_alloc.h"
@@ -18,6 +18,8 @@ static void run_once(const struct fault_torture *torture, struct mix *mix, uint6
     if (mix_create(mix)) {
         mix_round(mix);
         fault_pause();
+        if (torture->settle)
+            torture->settle(mix);
         if (!torture->is_broken || !torture->is_broken())
             mix_clean(mix);
         fault_resume();
@@ -28,12 +30,13 @@ static void run_once(const struct fault_torture *torture, struct mix *mix, uint6
     assert_int_equal(api_descriptors(), descriptors);
 }
 
-static void run_mode(const struct fault_torture *torture, struct mix *mix, bool forever)
+static void run_mode(const struct fault_torture *torture, struct mix *mix, uint64_t first,
+                     bool forever)
 {
     const char *loop = mix->config.loop ? mix->config.loop : "by default";
-    uint64_t runs = 0;
+    uint64_t step = (torture->step ? torture->step : 1) * api_scale(), runs = 0;
 
-    for (uint64_t nth = 1; runs == 0 || fault_struck() > 0; nth += api_scale(), runs++) {
+    for (uint64_t nth = first; runs == 0 || fault_struck() > 0; nth += step, runs++) {
         char label[160];
         snprintf(label, sizeof(label), "%s, %s: call %llu fails%s", torture->what, loop,
                  (unsigned long long)nth, forever ? ", and all later ones" : "");
@@ -46,27 +49,32 @@ static void run_mode(const struct fault_torture *torture, struct mix *mix, bool 
     fault_watch(NULL);
     print_message("%s, %s, %s: %llu runs\n", torture->what, loop, forever ? "for ever" : "once",
                   (unsigned long long)runs);
-    if (runs < torture->runs_min / api_scale())
+    if (runs < torture->runs_min / step)
         fail_msg("few calls are seen: are they taken over?");
 }
 
-static void run_loop(const struct fault_torture *torture, const char *loop)
+/* `turn`: of the loops; with a step, each tries other n than the one before. */
+static void run_loop(const struct fault_torture *torture, const char *loop, uint64_t turn)
 {
+    uint64_t first = 1 + (torture->step ? turn % torture->step : 0);
     struct mix mix;
 
     mix_make(&mix, loop);
     mix.tolerates = torture->tolerates;
-    run_mode(torture, &mix, false);
-    run_mode(torture, &mix, true);
+    if (torture->prepare)
+        torture->prepare(&mix);
+    run_mode(torture, &mix, first, false);
+    run_mode(torture, &mix, first, true);
     mix_end(&mix);
 }
 
 void fault_torture_run(const struct fault_torture *torture)
 {
     const char *const *loop = mix_loops();
+    uint64_t turn = 0;
 
     if (loop[0] && loop[1])
-        run_loop(torture, NULL); /* falls back, perhaps, in the middle of it */
+        run_loop(torture, NULL, turn++); /* falls back, perhaps, in the middle of it */
     for (; *loop; loop++)
-        run_loop(torture, *loop);
+        run_loop(torture, *loop, turn++);
 }

@@ -19,7 +19,11 @@ struct fault_torture {
     unsigned kinds;                /* enum fault_kind */
     bool (*tolerates)(int status); /* what may come of such a failure */
     bool (*is_broken)(void);       /* the context cannot work any more, rightly; NULL: it must */
-    uint64_t runs_min;             /* per loop; fewer, and the calls were not taken over */
+    void (*prepare)(struct mix *mix); /* changes what mix_make() made; NULL: nothing */
+    void (*settle)(struct mix *mix);  /* waits until calls that failed are over; NULL: nothing */
+    uint64_t step; /* every so many-th n is tried, on each loop other ones; 0: each */
+    uint64_t runs_min;             /* per loop, if each n is tried; fewer, and the calls were not
+                                      taken over */
 };
 
 /* On each loop that runs here, and with none named if there is more than one. */

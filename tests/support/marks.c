@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Marks (base/mark.h) that this program reaches are appended to $LSIO_MARKS_DIR/reached, a line
- * each, at the moment they are reached: so those of forked children and of programs that are killed
- * count too. The file is opened before main(), while there are descriptors; one write() with
- * O_APPEND is one line, whoever else writes. Without the variable nothing is kept.
+ * "MARK PROGRAM" each, at the moment they are reached: so those of forked children and of programs
+ * that are killed count too. The file is opened before main(), while there are descriptors; one
+ * write() with O_APPEND is one line, whoever else writes. Without the variable nothing is kept.
  *
  * Linked to every test program of a build with LSIO_MARKS (tests/CMakeLists.txt), and empty
  * otherwise.
  */
 #ifdef LSIO_MARKS
 
-#define _GNU_SOURCE /* O_CLOEXEC */
+#define _GNU_SOURCE /* O_CLOEXEC, program_invocation_short_name */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -36,8 +36,9 @@ __attribute__((constructor)) static void marks_open(void)
 
 void mark_reached(const char *name)
 {
-    char line[128];
-    int saved = errno, bytes = snprintf(line, sizeof(line), "%s\n", name);
+    char line[256];
+    int saved = errno;
+    int bytes = snprintf(line, sizeof(line), "%s %s\n", name, program_invocation_short_name);
 
     if (marks_fd >= 0 && write(marks_fd, line, (size_t)bytes) != bytes)
         fprintf(stderr, "mark %s is lost: %s\n", name, strerror(errno));

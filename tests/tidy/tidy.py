@@ -17,6 +17,7 @@ import re
 import subprocess
 import sys
 
+STATUS_TABLE = "src/base/status.c"
 FILE_LINES_MAX = 800
 FUNCTION_LINES_MAX = 70
 COLUMNS_MAX = 100
@@ -210,6 +211,18 @@ def check_calls(path, code, report):
                 report.add(path, number, "src/ must not call %s()" % name)
 
 
+def check_statuses(root, codes, report):
+    """Each status that a file of src/ names, by the texts in `codes`, has a row in status.c."""
+    table = os.path.join(root, STATUS_TABLE)
+    named = set(re.findall(r"\{(-E\w+|LSIO_E_\w+),", read(root, STATUS_TABLE))) \
+        if os.path.exists(table) else set()
+    for path, code in codes:
+        for number, line in enumerate(code.split("\n"), 1):
+            for status in re.findall(r"-E[A-Z][A-Z0-9]+\b|\bLSIO_E_[A-Z_]+\b", line):
+                if status not in named:
+                    report.add(path, number, "%s has no row in %s" % (status, STATUS_TABLE))
+
+
 # -------------------------------------------------------------------------------------- objects --
 
 def source_of(object_path):
@@ -316,11 +329,14 @@ def check_tree(root, report):
     for name in sorted(os.listdir(root)):
         if not (name in TOP_LEVEL or name.startswith(".") or name.startswith("build")):
             report.add(name, 1, "not one of the top-level entries of DESIGN")
+    codes = []
     for path in files_below(root, "src"):
         if path.endswith((".c", ".h")):
             text = read(root, path)
+            codes.append((path, code_only(text)))
             check_includes(path, text, report)
-            check_calls(path, code_only(text), report)
+            check_calls(*codes[-1], report)
+    check_statuses(root, codes, report)
     for path in files_below(root, "include", "src", "tests", "bench", "examples"):
         if "/corpus/" in path or path.endswith((".txt", ".bin")):
             continue

@@ -21,6 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "between.h"
 #include "server/fault_server.h"
 #include "server/raw_client.h"
 

@@ -110,6 +110,32 @@ static void connection_strings(void **state)
     case_end(c);
 }
 
+/* What the environment holds for one account is not used for another's store. */
+static void of_another_account(void **state)
+{
+    struct credential_case *c = case_begin(CREDENTIAL_AZURE);
+
+    (void)state;
+    case_option(c, CREDENTIAL_AZURE_ACCOUNT, "three"); /* as the store's address has it */
+    case_environment(c, "AZURE_STORAGE_CONNECTION_STRING",
+                     "BlobEndpoint=https://four.host.example;AccountName=four;"
+                     "SharedAccessSignature=sig=hush");
+    assert_int_equal(case_ask(c, credential_azure_environment), CREDENTIAL_NOT_CONFIGURED);
+    case_environment(c, "AZURE_STORAGE_CONNECTION_STRING", "AccountName=four;AccountKey=aHVzaA==");
+    assert_int_equal(case_ask(c, credential_azure_environment), CREDENTIAL_NOT_CONFIGURED);
+    case_environment(c, "AZURE_STORAGE_CONNECTION_STRING", NULL);
+    case_environment(c, "AZURE_STORAGE_ACCOUNT_NAME", "four");
+    case_environment(c, "AZURE_STORAGE_ACCOUNT_KEY", "aHVzaA==");
+    assert_int_equal(case_ask(c, credential_azure_environment), CREDENTIAL_NOT_CONFIGURED);
+    case_environment(c, "AZURE_STORAGE_ACCOUNT_KEY", NULL);
+    case_environment(c, "AZURE_STORAGE_SAS_TOKEN", "sig=hush");
+    assert_int_equal(case_ask(c, credential_azure_environment), CREDENTIAL_NOT_CONFIGURED);
+    case_environment(c, "AZURE_STORAGE_ACCOUNT_NAME", "THREE");
+    assert_int_equal(case_ask(c, credential_azure_environment), 0);
+    case_given(c, HTTP_CREDENTIAL_AZURE_SAS, NULL, NULL, "sig=hush", 0);
+    case_end(c);
+}
+
 #define FORM                                                                                       \
     "grant_type=client_credentials&scope=https%3A%2F%2Fstorage.azure.com%2F.default"               \
     "&client_id=client"
@@ -251,6 +277,7 @@ static void machine(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(of_another_account),
         cmocka_unit_test(given),         cmocka_unit_test(connection_strings),
         cmocka_unit_test(client_secret), cmocka_unit_test(workload_identity),
         cmocka_unit_test(app_service),   cmocka_unit_test(machine),

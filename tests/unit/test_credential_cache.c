@@ -12,7 +12,8 @@
 
 #include "driver/http/credential/cache.h"
 
-#define HOLD_MS 5000 /* how long a failure is kept */
+#define HOLD_MS          5000 /* how long a failure is kept */
+#define SHORTAGE_HOLD_MS 50   /* if memory was short */
 
 /* A cache whose credentials come from an application that does what the test says. */
 struct cache_case {
@@ -299,30 +300,37 @@ static void answer_wait(struct cache_case *c, struct worker *worker)
 
 static void failure_is_kept(void **state)
 {
-    struct cache_case c;
-    struct worker worker;
-    struct credential_ref *ref = NULL;
+    static const struct {
+        int status;
+        uint64_t hold_ms;
+    } rows[] = {{-EPERM, HOLD_MS}, {-ENOMEM, SHORTAGE_HOLD_MS}};
 
     (void)state;
-    cache_begin(&c);
-    worker_init(&worker, &c);
-    c.status = -EPERM;
-    assert_int_equal(credential_cache_get(c.cache, &worker.wait, &ref), CREDENTIAL_WAIT);
-    answer_wait(&c, &worker);
-    for (int i = 0; i < 100; i++)
-        assert_int_equal(credential_cache_get(c.cache, &worker.wait, &ref), -EPERM);
-    c.now_ms += HOLD_MS - 1;
-    assert_int_equal(credential_cache_get(c.cache, &worker.wait, &ref), -EPERM);
-    assert_int_equal(c.searches, 1);
-    c.now_ms += 1;
-    c.status = 0;
-    assert_int_equal(credential_cache_get(c.cache, &worker.wait, &ref), CREDENTIAL_WAIT);
-    answer_wait(&c, &worker);
-    assert_int_equal(credential_cache_get(c.cache, &worker.wait, &ref), 0);
-    assert_string_equal(ref->credential.token, "hush2");
-    credential_ref_release(ref);
-    sem_destroy(&worker.posted);
-    cache_end(&c);
+    for (size_t row = 0; row < sizeof(rows) / sizeof(rows[0]); row++) {
+        struct cache_case c;
+        struct worker worker;
+        struct credential_ref *ref = NULL;
+
+        cache_begin(&c);
+        worker_init(&worker, &c);
+        c.status = rows[row].status;
+        assert_int_equal(credential_cache_get(c.cache, &worker.wait, &ref), CREDENTIAL_WAIT);
+        answer_wait(&c, &worker);
+        for (int i = 0; i < 100; i++)
+            assert_int_equal(credential_cache_get(c.cache, &worker.wait, &ref), c.status);
+        c.now_ms += rows[row].hold_ms - 1;
+        assert_int_equal(credential_cache_get(c.cache, &worker.wait, &ref), c.status);
+        assert_int_equal(c.searches, 1);
+        c.now_ms += 1;
+        c.status = 0;
+        assert_int_equal(credential_cache_get(c.cache, &worker.wait, &ref), CREDENTIAL_WAIT);
+        answer_wait(&c, &worker);
+        assert_int_equal(credential_cache_get(c.cache, &worker.wait, &ref), 0);
+        assert_string_equal(ref->credential.token, "hush2");
+        credential_ref_release(ref);
+        sem_destroy(&worker.posted);
+        cache_end(&c);
+    }
 }
 
 /* A renewal that fails leaves the old ones until they end. */

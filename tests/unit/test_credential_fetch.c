@@ -245,6 +245,28 @@ static void proxies(void **state)
     server_destroy(server);
 }
 
+static void addresses(void **state)
+{
+    const struct server_object object = {.path = "/a", .bytes = "a", .size = 1};
+    const struct fetch_request request = {.no_proxy = true};
+    struct fetch_response response = {0};
+    struct fetch_client client = {.proxy = ""};
+    struct server *server;
+    char resolve[64], url[64];
+
+    (void)state;
+    assert_int_equal(server_create(&(struct server_config){.port = 0}, &server), 0);
+    assert_int_equal(server_put(server, &object), 0);
+    snprintf(url, sizeof(url), "http://one.example:%u", server_port(server));
+    snprintf(resolve, sizeof(resolve), "two.example:1:127.0.0.2 one.example:%u:127.0.0.1",
+             server_port(server));
+    client.resolve = resolve;
+    assert_int_equal(fetch_with(&client, &request, url, "/a", &response), 0);
+    header_is(server, 0, "Host", url + strlen("http://"));
+    fetch_response_finish(&response);
+    server_destroy(server);
+}
+
 static void tls(void **state)
 {
     static const enum server_identity bad[] = {SERVER_TLS_WRONG_HOST, SERVER_TLS_EXPIRED,
@@ -260,10 +282,18 @@ static void tls(void **state)
     assert_int_equal(server_put(server, &object), 0);
     assert_int_equal(fetch_with(&client, &request, server_url(server), "/a", &response),
                      LSIO_E_TLS);
-    client.insecure = true;
+    client.insecure_server = "127.0.0.1:1"; /* another one */
+    assert_int_equal(fetch_with(&client, &request, server_url(server), "/a", &response),
+                     LSIO_E_TLS);
+    client.insecure_server = server_url(server) + strlen("https://");
     assert_int_equal(fetch_with(&client, &request, server_url(server), "/a", &response), 0);
-    client.insecure = false;
+    client.insecure_server = NULL;
+    client.own_certificates = true;
+    assert_int_equal(fetch_with(&client, &request, server_url(server), "/a", &response),
+                     LSIO_E_TLS);
     client.ca_file = server_ca_file(server);
+    assert_int_equal(fetch_with(&client, &request, server_url(server), "/a", &response), 0);
+    client.own_certificates = false;
     assert_int_equal(fetch_with(&client, &request, server_url(server), "/a", &response), 0);
     assert_string_equal(secret_text_get(&response.body), "a");
     client.ca_file = "/absent/ca.pem";
@@ -338,8 +368,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_sent), cmocka_unit_test(what_is_not_followed),
         cmocka_unit_test(misbehaviour), cmocka_unit_test(waiting),
-        cmocka_unit_test(proxies),      cmocka_unit_test(tls),
-        cmocka_unit_test(whole_search),
+        cmocka_unit_test(proxies),      cmocka_unit_test(addresses),
+        cmocka_unit_test(tls),          cmocka_unit_test(whole_search),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -12,13 +12,15 @@
 
 #include "driver/http/ini.h"
 
-static int note(void *data, const char *section, const char *key, const char *value)
+static int note(void *data, const char *section, const char *block, const char *key,
+                const char *value)
 {
     char *seen = data;
     size_t used = strlen(seen);
 
     if (key)
-        snprintf(seen + used, 1024 - used, "%s.%s=%s|", section, key, value);
+        snprintf(seen + used, 1024 - used, "%s.%s%s%s=%s|", section, block ? block : "",
+                 block ? "/" : "", key, value);
     else
         snprintf(seen + used, 1024 - used, "[%s]|", section);
     return key && strcmp(key, "stop") == 0 ? -7 : 0;
@@ -54,9 +56,15 @@ static void comments(void **state)
 static void blocks(void **state)
 {
     (void)state;
-    /* What is indented belongs to the line before it. */
-    parses_to("[a]\ns3 =\n  k = v\n\tl = w\nm = x\n  continued\n", 0, "[a]|a.s3=|a.m=x|");
-    parses_to("[a]\n  aws_access_key_id = indented\n", 0, "[a]|");
+    /* What is indented belongs to the line before it: to a block, if that has no value. */
+    parses_to("[a]\ns3 =\n  K = v \n\tl = w # x\nm = x\n  continued = y\n", 0,
+              "[a]|a.s3=|a.s3/k=v|a.s3/l=w|a.m=x|");
+    parses_to("[a]\ns3 = # words\n\n# words\n  ; words\n \r\n  k = v\r\nsts =\n  k = w\n", 0,
+              "[a]|a.s3=|a.s3/k=v|a.sts=|a.sts/k=w|");
+    parses_to("[a]\n  aws_access_key_id = indented\ns3 =\n  [b]\n  k = v\n", 0,
+              "[a]|a.s3=|a.s3/k=v|");
+    parses_to("[a]\ns3 =\n[b]\n  k = v\n", 0, "[a]|a.s3=|[b]|");
+    parses_to("[a]\ns3 =\nwords\n  k = v\n[c\n  l = w\n", 0, "[a]|a.s3=|");
 }
 
 static void broken(void **state)

@@ -158,6 +158,15 @@ static void addresses(void **state)
     assert_true(credential_url_is_safe("https://host/"));
     assert_true(credential_url_is_safe("HTTPS://host/"));
     assert_false(credential_url_is_safe("http://host/"));
+    assert_true(credential_url_is_at("https://HOST:443/p?q", "host"));
+    assert_true(credential_url_is_at("https://host:99", "host:99"));
+    assert_false(credential_url_is_at("https://host/", "host:99"));
+    assert_false(credential_url_is_at("https://host.example/", "host"));
+    assert_false(credential_url_is_at("http://host:443/", "host"));
+    assert_false(credential_url_is_at("https://host"
+                                      "@example.com/",
+                                      "host"));
+    assert_false(credential_url_is_at("no address", "host"));
     credential_url_host("https://"
                         "user:hush@Host.example:99/p?q",
                         host, sizeof(host));

@@ -120,28 +120,45 @@ static void files(void **state)
     case_end(c);
 }
 
-/* What a store asks for before it has settings. */
+/* What a store asks for while it reads its settings. */
 static void early(void **state)
 {
-    struct credential_case *c = profile_begin("[default]\nregion = one\n"
-                                              "[profile x]\nregion = two\nca_bundle = /ca.pem\n",
-                                              NULL);
+    struct credential_case *c =
+        profile_begin("[default]\nregion = one\ns3 =\n  endpoint_url = https://server/not-here\n"
+                      "[profile x]\nregion = two\nca_bundle = /ca.pem\nservices = own\n"
+                      "s3 =\n  addressing_style = path\n  use_dualstack_endpoint = true\n"
+                      "[services own]\nendpoint_url = https://server/nor-here\n"
+                      "sts =\n  endpoint_url = https://server/sts\n"
+                      "s3 =\n  endpoint_url = https://server/s3\n"
+                      "[profile y]\nservices = absent\n",
+                      NULL);
     struct aws_profile profile = {.found = false};
     char why[128] = "";
 
     (void)state;
-    assert_int_equal(aws_profile_load_early(NULL, case_variable, c, &profile, NULL, 0), 0);
+    assert_int_equal(aws_profile_load_early(&profile, &c->settings, NULL, 0), 0);
     assert_string_equal(aws_profile_value(&profile, "region"), "one");
     assert_null(aws_profile_value(&profile, "ca_bundle"));
+    assert_null(aws_profile_value(&profile, "s3.endpoint_url")); /* only a services section's */
     assert_null(aws_profile_value(&profile, "no such name"));
     aws_profile_finish(&profile);
-    assert_int_equal(aws_profile_load_early("x", case_variable, c, &profile, NULL, 0), 0);
+    case_environment(c, "AWS_PROFILE", "default");
+    case_option(c, CREDENTIAL_PROFILE, "x"); /* counts more */
+    assert_int_equal(aws_profile_load_early(&profile, &c->settings, NULL, 0), 0);
     assert_string_equal(aws_profile_value(&profile, "region"), "two");
     assert_string_equal(aws_profile_value(&profile, "ca_bundle"), "/ca.pem");
+    assert_string_equal(aws_profile_value(&profile, "s3.endpoint_url"), "https://server/s3");
+    assert_string_equal(aws_profile_value(&profile, "s3.addressing_style"), "path");
+    assert_string_equal(aws_profile_value(&profile, "s3.use_dualstack_endpoint"), "true");
+    assert_null(aws_profile_value(&profile, "use_dualstack_endpoint"));
+    assert_null(aws_profile_value(&profile, "endpoint_url"));
     aws_profile_finish(&profile);
-    case_environment(c, "AWS_CONFIG_FILE", c->directory);
-    assert_int_equal(aws_profile_load_early("x", case_variable, c, &profile, why, sizeof(why)),
-                     -EISDIR);
+    case_option(c, CREDENTIAL_PROFILE, "y");
+    assert_int_equal(aws_profile_load_early(&profile, &c->settings, NULL, 0), 0);
+    assert_null(aws_profile_value(&profile, "s3.endpoint_url"));
+    aws_profile_finish(&profile);
+    case_option(c, CREDENTIAL_CONFIG_FILE, c->directory);
+    assert_int_equal(aws_profile_load_early(&profile, &c->settings, why, sizeof(why)), -EISDIR);
     case_says(why, "cannot read");
     aws_profile_finish(&profile);
     case_end(c);

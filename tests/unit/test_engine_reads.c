@@ -184,6 +184,52 @@ static void a_read_after_a_timed_probe_is_not_timed(void **state)
     assert_int_equal(latency_count(f->context), (probes + reads) / 16);
 }
 
+static unsigned measured;
+
+static void note_measure(const struct lsio_store *store, struct plan_measured *out)
+{
+    (void)store;
+    measured++; /* as far from the last time as to be followed */
+    *out = (struct plan_measured){.latency_ns = UINT64_C(1000000) << measured % 16,
+                                  .latency_count = 64};
+}
+
+/* However its objects take turns; else it would be planned with several profiles. */
+static void a_request_measures_each_store_once(void **state)
+{
+    struct fixture *f = *state;
+    struct lsio_store *stores[2] = {f->store, NULL};
+    struct driver_ops measuring = *real;
+    struct lsio_object objects[100];
+    struct lsio_chunk chunk = {.length = 1};
+    struct lsio_request request = {.struct_bytes = sizeof(request),
+                                   .objects = objects,
+                                   .object_count = COUNT(objects),
+                                   .chunks = &chunk,
+                                   .chunk_count = 1};
+    struct lsio_error refusal;
+    struct lsio_batch *batch;
+
+    measuring.measure = note_measure;
+    assert_int_equal(lsio_store_open(f->context, "memory://other", NULL, 0, &stores[1]), 0);
+    for (unsigned i = 0; i < 2; i++) {
+        stores[i]->driver = &measuring;
+        assert_int_equal(plan_profile_builtin("cloud", &stores[i]->profile), 0);
+    }
+    for (unsigned i = 0; i < COUNT(objects); i++)
+        objects[i] = (struct lsio_object){stores[i % 2], "a", LSIO_SIZE_UNKNOWN, NULL};
+    measured = 0;
+    assert_int_equal(batch_create(f->context, &request, true, &refusal, &batch), 0);
+    assert_int_equal(measured, 2);
+    for (unsigned i = 2; i < COUNT(objects); i++)
+        assert_ptr_equal(batch->first.objects[i].plan.profile,
+                         batch->first.objects[i % 2].plan.profile);
+    assert_int_equal(stores[0]->users, 1);
+    batch_free(batch, false);
+    assert_int_equal(stores[0]->users, 0);
+    stores[0]->driver = stores[1]->driver = real;
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -192,6 +238,7 @@ int main(void)
         TEST(a_tiny_request_reads_each_object_in_one_call),
         TEST(drivers_know_what_is_read_once),
         TEST(a_read_after_a_timed_probe_is_not_timed),
+        TEST(a_request_measures_each_store_once),
     };
 
     return cmocka_run_group_tests_name("engine reads", tests, NULL, NULL);

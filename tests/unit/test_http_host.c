@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "between.h"
 #include "driver/http/host.h"
 
 #define MS            UINT64_C(1000000)
@@ -180,10 +181,10 @@ static void the_limit_is_found_quickly(void **state)
     keep_busy(f, permits, &used, 41 * MS); /* it queues: from here on a round of successes each */
     for (unsigned i = 0; i < 15; i++)
         keep_busy(f, permits, &used, 10 * MS);
-    assert_in_range(f->host->limit, 16, 17);
+    assert_between(f->host->limit, 16, 17);
     for (unsigned i = 0; i < 17; i++)
         keep_busy(f, permits, &used, 10 * MS);
-    assert_in_range(f->host->limit, 17, 18);
+    assert_between(f->host->limit, 17, 18);
     while (used) {
         http_host_release(f->host, HTTP_OUTCOME_OK, NULL, 1);
         used--;

@@ -80,7 +80,7 @@ static void by_status_and_code(void **state)
         {HTTP, 404, "", HTTP_FAIL, -ENOENT},
         {HTTP, 404, "NoSuchBucket", HTTP_FAIL, -ENOENT},
         {BUCKETS, 404, "", HTTP_ASK_MISSING, LSIO_E_HTTP},
-        {BUCKETS, 404, "SomethingNew", HTTP_ASK_MISSING, LSIO_E_HTTP},
+        {BUCKETS, 404, "SomethingNew", HTTP_FAIL, LSIO_E_HTTP},
         {BUCKETS, 404, "NoSuchKey", HTTP_FAIL, -ENOENT},
         {BUCKETS, 404, "BlobNotFound", HTTP_FAIL, -ENOENT},
         {BUCKETS, 404, "NoSuchBucket", HTTP_FAIL, LSIO_E_HTTP},
@@ -109,12 +109,13 @@ static void by_status_and_code(void **state)
     rows_hold(rows, COUNT(rows), &(struct http_judge){0});
 }
 
-/* Of a store that has answered, a 404 means the key; but never where the bucket is named. */
+/* Of a store that has answered, a 404 without a code means the key; with one that nobody knows it
+ * may mean anything. */
 static void after_an_answer(void **state)
 {
     static const struct row rows[] = {
         {BUCKETS, 404, "", HTTP_FAIL, -ENOENT},
-        {BUCKETS, 404, "SomethingNew", HTTP_FAIL, -ENOENT},
+        {BUCKETS, 404, "SomethingNew", HTTP_FAIL, LSIO_E_HTTP},
         {BUCKETS, 404, "NoSuchBucket", HTTP_FAIL, LSIO_E_HTTP},
     };
 

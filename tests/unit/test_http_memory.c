@@ -101,7 +101,7 @@ static int read_settings(const char *url, const struct lsio_option *options, siz
 
 static int settings_s3(void)
 {
-    static const struct lsio_option options[] = {{"endpoint", "127.0.0.1:9000"},
+    static const struct lsio_option options[] = {{"endpoint", "localhost:9000"},
                                                  {"virtual_hosted_style_request", "true"},
                                                  {"secret_access_key", "secret"},
                                                  {"user_agent", "a"},

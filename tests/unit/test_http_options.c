@@ -108,7 +108,7 @@ static void table_is_sound(void **state)
     for (size_t i = 0; i < http_option_count; i++) {
         const struct http_option *option = &http_options[i];
         const char *names = option->names, *name;
-        size_t length;
+        size_t length, name_count = 0;
         assert_true(option->stores != 0 && option->stores <= HTTP_OF_ALL);
         assert_true(option->meaning || option->kind == HTTP_OPTION_IGNORED);
         assert_true(option->least <= option->most);
@@ -116,6 +116,7 @@ static void table_is_sound(void **state)
             assert_true(option->standard <= option->most && option->most > 0);
         while ((name = option_next_word(&names, &length))) {
             assert_int_equal(strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_"), length);
+            assert_true(++name_count <= HTTP_OPTION_NAMES_MAX);
             for (size_t k = i + 1; k < http_option_count; k++) {
                 const char *others = http_options[k].names, *other;
                 size_t other_length;
@@ -254,11 +255,20 @@ static void bad_values(void **state)
         {{"s3://b", {{"token", "CANARY\n"}}}, "must not hold control characters"},
         {{"s3://b", {{"region", NULL}}}, "no value for store option \"region\""},
         {{"s3://b", {{NULL, NULL}}, {"AWS_TIMEOUT=CANARY"}}, "variable \"AWS_TIMEOUT\" must be"},
+        {{"s3://b", {{NULL, NULL}}, {"AWS_IGNORE_CONFIGURED_ENDPOINT_URLS=CANARY"}},
+         "must be true or false"},
+        {{"s3://b", {{NULL, NULL}}, {NULL}, {"s3.addressing_style=CANARY"}},
+         "must be auto, path or virtual"},
+        {{"s3://b", {{NULL, NULL}}, {NULL}, {"s3.use_dualstack_endpoint=CANARY"}},
+         "\"s3.use_dualstack_endpoint\" must be true or false"},
+        {{S "host/", {{"http_path", "wire"}}}, "must be one of auto|curl"},
         {{"s3://b", {{"retry_sleep_min", "1h"}}}, "above"},
         {{"s3://b", {{"http1_only", "1"}, {"http2_only", "1"}}}, "exclude"},
         {{"s3://b", {{"endpoint", H "server"}, {"allow_http", "false"}}}, "allow_http is false"},
         {{"az://c", {{"use_azure_cli", "true"}}}, "not supported; use bearer_token"},
         {{"az://c"}, "account_name"},
+        {{"abfs://c@a.dfs.core.windows.net", {{"account_name", "b"}}}, "two storage accounts"},
+        {{"s3://b", {{"endpoint", H "127.0.0.1"}, {"virtual_hosting", "1"}}}, "IP address"},
         {{"az://c", {{"connection_string", "CANARY"}}}, "connection string"},
         {{"s3://user:CANARY@b"}, "user name"},
     };
@@ -310,6 +320,18 @@ struct precedence {
     const char *region;
 };
 
+static void check_precedence(const struct precedence *cases, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct http_settings settings = settings_of(&cases[i].given);
+        assert_string_equal(settings.address.host, cases[i].host);
+        assert_string_equal(settings.address.region, cases[i].region);
+        http_settings_finish(&settings);
+    }
+}
+
+#define PRECEDENCE(cases) check_precedence(cases, sizeof(cases) / sizeof((cases)[0]))
+
 static void option_url_environment_profile(void **state)
 {
     static const struct precedence cases[] = {
@@ -325,15 +347,25 @@ static void option_url_environment_profile(void **state)
         {{"s3://bucket", {{NULL, NULL}}, {"AWS_REGION="}, {"region=r-profile"}},
          "bucket.s3.r-profile.amazonaws.com",
          "r-profile"},
-        {{S "bucket.s3.r-url.amazonaws.com/",
+        {{S "bucket.s3.eu-south-2.amazonaws.com/",
           {{NULL, NULL}},
           {"AWS_REGION=b", "AWS_ENDPOINT_URL=" H "server"}},
-         "bucket.s3.r-url.amazonaws.com",
-         "r-url"},
-        {{S "bucket.s3.r-url.amazonaws.com/", {{"region", "r-option"}}, {"AWS_REGION=b"}},
-         "bucket.s3.r-option.amazonaws.com",
-         "r-option"},
-        {{"s3://bucket", {{"region", "a"}, {"aws_region", "b"}}}, "bucket.s3.b.amazonaws.com", "b"},
+         "bucket.s3.eu-south-2.amazonaws.com",
+         "eu-south-2"},
+        {{S "bucket.s3.amazonaws.com/", {{NULL, NULL}}, {"AWS_REGION=b"}, {"region=a"}},
+         "bucket.s3.b.amazonaws.com",
+         "b"},
+        {{S "bucket.s3-accelerate.amazonaws.com/", {{NULL, NULL}}, {"AWS_REGION=b"}},
+         "bucket.s3-accelerate.amazonaws.com",
+         "b"},
+        {{S "bucket.s3.eu-south-2.amazonaws.com/",
+          {{NULL, NULL}},
+          {"AWS_USE_DUALSTACK_ENDPOINT=true", "AWS_VIRTUAL_HOSTING=NO"}},
+         "bucket.s3.eu-south-2.amazonaws.com",
+         "eu-south-2"},
+        {{S "account.r2.cloudflarestorage.com/bucket", {{NULL, NULL}}, {"AWS_REGION=b"}},
+         "account.r2.cloudflarestorage.com",
+         "auto"},
         {{"s3://bucket",
           {{NULL, NULL}},
           {"AWS_ENDPOINT_URL=" H "one", "AWS_ENDPOINT_URL_S3=" H "two"},
@@ -351,6 +383,96 @@ static void option_url_environment_profile(void **state)
         {{"gs://bucket", {{NULL, NULL}}, {"STORAGE_EMULATOR_HOST=localhost:4443"}},
          "localhost:4443",
          "auto"},
+    };
+
+    (void)state;
+    PRECEDENCE(cases);
+}
+
+/* The first name of the table counts; of one name, the last that is given. */
+static void names_of_one_option(void **state)
+{
+    static const struct precedence cases[] = {
+        {{S "bucket.s3.eu-south-2.amazonaws.com/", {{"region", "r-option"}}, {"AWS_REGION=b"}},
+         "bucket.s3.r-option.amazonaws.com",
+         "r-option"},
+        {{"s3://bucket", {{"region", "a"}, {"aws_region", "b"}}}, "bucket.s3.b.amazonaws.com", "b"},
+        {{"s3://bucket", {{"region", "a"}, {"default_region", "b"}}},
+         "bucket.s3.a.amazonaws.com",
+         "a"},
+        {{"s3://bucket",
+          {{"endpoint_url_s3", "one"}, {"endpoint", "two"}, {"aws_endpoint_url", "three"}}},
+         "one",
+         "us-east-1"},
+    };
+
+    (void)state;
+    PRECEDENCE(cases);
+}
+
+static void settings_of_a_profile(void **state)
+{
+    static const struct precedence cases[] = {
+        {{"s3://bucket",
+          {{NULL, NULL}},
+          {NULL},
+          {"s3.endpoint_url=" H "four", "endpoint_url=" H "three", "s3.addressing_style=virtual"}},
+         "bucket.four",
+         "us-east-1"},
+        {{"s3://bucket", {{NULL, NULL}}, {NULL}, {"s3.addressing_style=path"}},
+         "s3.us-east-1.amazonaws.com",
+         "us-east-1"},
+        {{"s3://bucket",
+          {{NULL, NULL}},
+          {"AWS_VIRTUAL_HOSTING=YES"},
+          {"s3.addressing_style=path", "use_dualstack_endpoint=true"}},
+         "bucket.s3.dualstack.us-east-1.amazonaws.com",
+         "us-east-1"},
+        {{"s3://bucket",
+          {{NULL, NULL}},
+          {NULL},
+          {"s3.use_dualstack_endpoint=false", "use_dualstack_endpoint=true",
+           "s3.addressing_style=auto"}},
+         "bucket.s3.us-east-1.amazonaws.com",
+         "us-east-1"},
+        {{S "bucket.s3.eu-south-2.amazonaws.com/",
+          {{NULL, NULL}},
+          {NULL},
+          {"s3.use_dualstack_endpoint=true", "s3.addressing_style=path", "s3.endpoint_url=" H "x"}},
+         "bucket.s3.eu-south-2.amazonaws.com",
+         "eu-south-2"},
+        {{"s3://bucket",
+          {{NULL, NULL}},
+          {"AWS_IGNORE_CONFIGURED_ENDPOINT_URLS=true", "AWS_ENDPOINT_URL_S3=" H "two"},
+          {"s3.endpoint_url=" H "four"}},
+         "bucket.s3.us-east-1.amazonaws.com",
+         "us-east-1"},
+        {{"s3://bucket",
+          {{"endpoint", "one"}},
+          {"AWS_IGNORE_CONFIGURED_ENDPOINT_URLS=true", "AWS_ENDPOINT_URL_S3=" H "two"}},
+         "one",
+         "us-east-1"},
+        {{"s3://bucket",
+          {{NULL, NULL}},
+          {"AWS_IGNORE_CONFIGURED_ENDPOINT_URLS=false"},
+          {"endpoint_url=three", "ignore_configured_endpoint_urls=true"}},
+         "three",
+         "us-east-1"},
+        {{"s3://bucket",
+          {{NULL, NULL}},
+          {NULL},
+          {"endpoint_url=three", "ignore_configured_endpoint_urls=true"}},
+         "bucket.s3.us-east-1.amazonaws.com",
+         "us-east-1"},
+    };
+
+    (void)state;
+    PRECEDENCE(cases);
+}
+
+static void azure_accounts(void **state)
+{
+    static const struct precedence cases[] = {
         {{"abfs://c@one.dfs.core.windows.net/",
           {{NULL, NULL}},
           {"AZURE_STORAGE_ACCOUNT_NAME=two", "AZURE_STORAGE_USE_EMULATOR=true"}},
@@ -367,16 +489,62 @@ static void option_url_environment_profile(void **state)
           {"AZURE_STORAGE_CONNECTION_STRING=AccountName=four;AccountKey=a"}},
          "four.blob.core.windows.net",
          ""},
+        {{"az://c/",
+          {{"account_name", "three"}},
+          {"AZURE_STORAGE_CONNECTION_STRING=AccountName=four;AccountKey=a"}},
+         "three.blob.core.windows.net",
+         ""},
+        {{"az://c/",
+          {{"connection_string", "AccountName=four;AccountKey=a"}},
+          {"AZURE_STORAGE_ACCOUNT_NAME=three"}},
+         "four.blob.core.windows.net",
+         ""},
         {{"az://c/", {{"use_emulator", "true"}}}, "127.0.0.1:10000", ""},
     };
 
     (void)state;
-    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        struct http_settings settings = settings_of(&cases[i].given);
-        assert_string_equal(settings.address.host, cases[i].host);
-        assert_string_equal(settings.address.region, cases[i].region);
-        http_settings_finish(&settings);
-    }
+    PRECEDENCE(cases);
+}
+
+/* What was said until then is handed on: it names the profile. */
+static int profile_load(void *data, const struct credential_settings *said, char *sentence,
+                        size_t bytes)
+{
+    const char *name = credential_settings_get(said, CREDENTIAL_FROM_ANY, CREDENTIAL_PROFILE);
+
+    assert_ptr_equal(data, noted);
+    snprintf(noted, sizeof(noted), "%s", name ? name : "");
+    snprintf(sentence, bytes, "no file");
+    return name && strcmp(name, "bad") == 0 ? -EACCES : 0;
+}
+
+static void profile_is_chosen_first(void **state)
+{
+    const struct lsio_option option = {"AWS_Profile", "work"};
+    const char *environment[] = {"AWS_PROFILE=bad", NULL};
+    struct http_settings_input input = {.url = "s3://bucket",
+                                        .environment = look_up,
+                                        .environment_data = environment,
+                                        .profile_load = profile_load,
+                                        .profile_data = noted,
+                                        .why = why,
+                                        .why_bytes = sizeof(why)};
+    struct http_settings settings;
+
+    (void)state;
+    assert_int_equal(http_settings_read(&settings, &input), -EACCES);
+    assert_string_equal(why, "no file");
+    input.options = &option;
+    input.option_count = 1;
+    assert_int_equal(http_settings_read(&settings, &input), 0);
+    assert_string_equal(noted, "work");
+    http_settings_finish(&settings);
+    noted[0] = '\0';
+    input.url = S "host/"; /* no business of other servers */
+    input.option_count = 0;
+    assert_int_equal(http_settings_read(&settings, &input), 0);
+    assert_string_equal(noted, "");
+    http_settings_finish(&settings);
 }
 
 static void credentials_are_handed_on(void **state)
@@ -388,6 +556,11 @@ static void credentials_are_handed_on(void **state)
                         "CURL_CA_BUNDLE=/b", "SSL_CERT_DIR=/c"}};
     struct given hmac = {.url = "gs://bucket", .options = {{"google_access_key_id", "a"}}};
     struct given azure = {.url = "abfs://c@acc.dfs.core.windows.net"};
+    struct given others = {.url = "s3://bucket",
+                           .environment = {"AWS_TOKEN=a", "AZURE_STORAGE_AUTHORITY_ID=b",
+                                           "AZURE_STORAGE_AUTHORITY_HOST=c",
+                                           "AWS_ENDPOINT_URL_STS=d",
+                                           "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS=true"}};
     struct http_settings settings = settings_of(&aws);
     const struct credential_settings *credential = &settings.credential;
 
@@ -399,6 +572,12 @@ static void credentials_are_handed_on(void **state)
     assert_string_equal(settings.ca_file, "/a");
     assert_string_equal(settings.ca_path, "/c");
     assert_int_equal(settings.timeout_ms, 3000);
+    http_settings_finish(&settings);
+    settings = settings_of(&others);
+    assert_string_equal(credential->environment[CREDENTIAL_SESSION_TOKEN], "a");
+    assert_string_equal(credential->environment[CREDENTIAL_AZURE_TENANT_ID], "b");
+    assert_string_equal(credential->environment[CREDENTIAL_AZURE_AUTHORITY_HOST], "c");
+    assert_null(credential->environment[CREDENTIAL_STS_ENDPOINT]);
     http_settings_finish(&settings);
     settings = settings_of(&hmac);
     assert_string_equal(settings.credential.options[CREDENTIAL_GOOGLE_HMAC_ID], "a");
@@ -420,6 +599,10 @@ int main(void)
         cmocka_unit_test(unknown_names),
         cmocka_unit_test(other_tables),
         cmocka_unit_test(option_url_environment_profile),
+        cmocka_unit_test(names_of_one_option),
+        cmocka_unit_test(settings_of_a_profile),
+        cmocka_unit_test(azure_accounts),
+        cmocka_unit_test(profile_is_chosen_first),
         cmocka_unit_test(credentials_are_handed_on),
     };
 

@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "between.h"
 #include "driver/http/http.h"
 #include "driver/http/transfer.h"
 #include "driver_rig.h"
@@ -196,6 +197,81 @@ static void no_byte_beyond_the_last(void **state)
     ends(f, LSIO_E_PROTOCOL);
 }
 
+/* All that was asked for has come, and then the answer breaks off: in the last chunk of its
+ * framing, or in what else a server without ranges sends. Nothing is asked for again. */
+static void ends_without_its_end(struct fixture *f, enum transport_error error)
+{
+    script_end(0, error, false);
+    pass(f, S);
+    ends(f, 0);
+    assert_int_equal(script_count(), 1);
+    assert_int_equal(f->rig.env.retries, 0);
+}
+
+static void the_end_of_the_answer_is_lost(void **state)
+{
+    struct fixture *f = *state;
+
+    begin(f, NULL, NULL);
+    assert_int_equal(script_head(0, 206, "Content-Range: bytes 0-999/1000\r\n"), 0);
+    assert_int_equal(script_body(0, f->bytes, SIZE), SIZE);
+    ends_without_its_end(f, TRANSPORT_RESET);
+}
+
+static void the_end_of_the_answer_is_garbled(void **state)
+{
+    struct fixture *f = *state;
+
+    begin(f, NULL, NULL);
+    assert_int_equal(script_head(0, 206, "Content-Range: bytes 0-999/1000\r\n"), 0);
+    assert_int_equal(script_body(0, f->bytes, SIZE), SIZE);
+    ends_without_its_end(f, TRANSPORT_PROTOCOL);
+}
+
+static void the_end_of_the_answer_stands_still(void **state)
+{
+    struct fixture *f = *state;
+
+    begin(f, "stall_timeout=1s", NULL);
+    assert_int_equal(script_head(0, 206, "Content-Range: bytes 0-999/1000\r\n"), 0);
+    assert_int_equal(script_body(0, f->bytes, SIZE), SIZE);
+    pass(f, 2 * S);
+    assert_true(script_aborted(0));
+    ends(f, 0);
+    assert_int_equal(script_count(), 1);
+}
+
+static void unwanted_bytes_are_lost(void **state)
+{
+    struct fixture *f = *state;
+    uint8_t more[SIZE] = {0};
+
+    begin(f, NULL, NULL);
+    assert_int_equal(script_head(0, 200, "Content-Length: 5000\r\n"), 0);
+    assert_int_equal(script_body(0, f->bytes, SIZE), SIZE);
+    assert_int_equal(script_body(0, more, SIZE), SIZE);
+    ends_without_its_end(f, TRANSPORT_RESET);
+}
+
+/* What an answer said that was got over is not what is wrong with a later one. */
+static void errors_got_over_are_forgotten(void **state)
+{
+    struct fixture *f = *state;
+    static const char busy[] =
+        "<Error><Code>SlowDown</Code><Message>Please reduce your rate.</Message></Error>";
+
+    begin(f, NULL, NULL);
+    assert_int_equal(script_head(0, 503, ""), 0);
+    (void)script_body(0, busy, sizeof(busy) - 1);
+    script_end(0, TRANSPORT_OK, false);
+    pass_until(f, 1);
+    assert_int_equal(script_head(1, 206, "Content-Range: bytes 0-799/800\r\n"), 0);
+    (void)script_body(1, f->bytes, 800);
+    script_end(1, TRANSPORT_OK, false);
+    ends(f, LSIO_E_TRUNCATED);
+    assert_int_equal(f->read.read.code, 0);
+}
+
 /* A connection that was closed while it idled: no attempt, no token, but only once. */
 static void idle_connection_closed(void **state)
 {
@@ -279,7 +355,7 @@ static void the_time_is_limited(void **state)
     ends(f, LSIO_E_HTTP);
     assert_true(last - began >= 180 * S);
     assert_true(last - began <= 201 * S); /* it may sleep 20 s at the end */
-    assert_in_range(script_count(), 10, 90);
+    assert_between(script_count(), 10, 90);
 }
 
 /* ---------------------------------------------------------------------------------- clocks -- */
@@ -304,6 +380,35 @@ static void stalls(void **state)
     assert_string_equal(script_header(2, "range"), "bytes=100-999");
     serve_from(f, 2, 100);
     ends(f, 0);
+}
+
+/* Time goes on while requests of another store, which is looked at more often, come and go. */
+static void a_busy_store_hides_no_stall(void **state)
+{
+    struct fixture *f = *state;
+    struct lsio_store *busy;
+    struct driver_object object = {0};
+    struct rig_read read;
+    uint8_t memory[SIZE];
+    uint64_t began;
+
+    begin(f, "first_byte_timeout=8s", "retry_attempts_max=1");
+    assert_int_equal(rig_store_open(&f->rig, f->state, "http://127.0.0.1:2/data", &busy,
+                                    "proxy_url=", "first_byte_timeout=100ms", NULL),
+                     0);
+    rig_object_init(&object, busy, "k");
+    for (began = clock_ns; !script_aborted(0) && clock_ns - began < 100 * S;) {
+        unsigned at = script_count();
+        rig_read_init(&read, &object, 0, SIZE, memory);
+        rig_begin(&f->rig, &read);
+        serve_from(f, at, 0);
+        pass(f, S);
+        assert_int_equal(read.completions, 1);
+    }
+    assert_true(clock_ns - began <= 11 * S);
+    ends(f, -ETIMEDOUT);
+    f->rig.driver->finish_object(&object);
+    f->rig.driver->store_close(busy, false);
 }
 
 /* ---------------------------------------------------------------------------------- hedges -- */
@@ -517,11 +622,17 @@ int main(void)
         TEST(resumed_with_the_validator),
         TEST(another_version_is_refused),
         TEST(no_byte_beyond_the_last),
+        TEST(the_end_of_the_answer_is_lost),
+        TEST(the_end_of_the_answer_is_garbled),
+        TEST(the_end_of_the_answer_stands_still),
+        TEST(unwanted_bytes_are_lost),
+        TEST(errors_got_over_are_forgotten),
         TEST(idle_connection_closed),
         TEST(errors_that_are_not_tried_again),
         TEST(retry_after),
         TEST(the_time_is_limited),
         TEST(stalls),
+        TEST(a_busy_store_hides_no_stall),
         TEST(time_before_the_request_does_not_count),
         TEST(the_hedge_wins),
         TEST(the_hedge_loses),

@@ -198,6 +198,103 @@ static void s3_addresses(void **state)
         {S "s3.eu-west-1.amazonaws.com/", "k", "EINVAL"},
         {S "bucket.s3.amazonaws.com:8443/a", "k", "http " S "bucket.s3.amazonaws.com:8443/a/k"},
         {S "ec2.amazonaws.com/x", "k", "http " S "ec2.amazonaws.com/x/k"},
+        {S "bucket.s3-us-gov-west-1.amazonaws.com/a", "k",
+         "s3 " S "bucket.s3.us-gov-west-1.amazonaws.com/a/k region=us-gov-west-1 vhost"},
+        {S "bucket.s3-accelerate.dualstack.amazonaws.com/a", "k",
+         "s3 " S "bucket.s3-accelerate.dualstack.amazonaws.com/a/k region=us-east-1 vhost"},
+        {S "b.s3.eu-west-1.amazonaws.com/a",
+         "k",
+         "s3 " S "s3.eu-west-1.amazonaws.com/b/a/k region=eu-west-1",
+         {.virtual_host = HTTP_NO}},
+    };
+
+    (void)state;
+    CHECK(cases);
+}
+
+/* Servers of S3 that do not follow from bucket and region are asked as they are. */
+static void s3_servers_of_their_own(void **state)
+{
+    static const struct url_case cases[] = {
+        {S "s3-fips.us-gov-west-1.amazonaws.com/bucket/a", "k",
+         "s3 " S "s3-fips.us-gov-west-1.amazonaws.com/bucket/a/k region=us-gov-west-1"},
+        {S "bucket.s3-fips.us-east-2.amazonaws.com/a", "k",
+         "s3 " S "bucket.s3-fips.us-east-2.amazonaws.com/a/k region=us-east-2 vhost"},
+        {S "bucket.s3-fips.dualstack.us-east-2.amazonaws.com/a", "k",
+         "s3 " S "bucket.s3-fips.dualstack.us-east-2.amazonaws.com/a/k region=us-east-2 vhost"},
+        {S "bucket.s3-fips-us-gov-west-1.amazonaws.com/a", "k",
+         "s3 " S "bucket.s3-fips-us-gov-west-1.amazonaws.com/a/k region=us-gov-west-1 vhost"},
+        {S "bucket.vpce-0a1b-2c.s3.eu-west-1.vpce.amazonaws.com/b/a", "k",
+         "s3 " S "bucket.vpce-0a1b-2c.s3.eu-west-1.vpce.amazonaws.com/b/a/k region=eu-west-1"},
+        {S "b.bucket.vpce-0a1b-2c.s3.eu-west-1.vpce.amazonaws.com/a", "k",
+         "s3 " S "b.bucket.vpce-0a1b-2c.s3.eu-west-1.vpce.amazonaws.com/a/k "
+         "region=eu-west-1 vhost"},
+    };
+
+    (void)state;
+    CHECK(cases);
+}
+
+/* Other services of the same domain are plain servers: no bucket is read out of their names. */
+static void not_s3(void **state)
+{
+    static const char *const hosts[] = {
+        "ap-123.s3-accesspoint.eu-west-1.amazonaws.com",
+        "ap-123.s3-accesspoint-fips.us-east-1.amazonaws.com",
+        "ap-123.s3-object-lambda.eu-west-1.amazonaws.com",
+        "ap-123.op-01.s3-outposts.eu-west-1.amazonaws.com",
+        "bucket.s3-website-us-east-1.amazonaws.com",
+        "bucket.s3-website.eu-west-1.amazonaws.com",
+        "alias.mrap.accesspoint.s3-global.amazonaws.com",
+        "123.s3-control.eu-west-1.amazonaws.com",
+        "s3express-control.us-west-2.amazonaws.com",
+        "bucket.s3express-control.us-west-2.amazonaws.com",
+        "n--z1--x-s3.s3express-z2.us-west-2.amazonaws.com",
+        "s3express-z1.us-west-2.amazonaws.com",
+        "s3-accelerate.amazonaws.com",
+        "s3-accelerate.dualstack.amazonaws.com",
+        "s3.dualstack.amazonaws.com",
+        "s3tables.us-east-1.amazonaws.com",
+        "bucket.s3.execute-api.us-east-1.amazonaws.com",
+        "bucket.s3.amazonaws.com.cn",
+        "bucket.s3.us-east-1.amazonaws.com.cn",
+        "bucket.s3.cn-north-1.amazonaws.com",
+        "accesspoint.vpce-0a1b.s3.eu-west-1.vpce.amazonaws.com",
+        "vpce-0a1b.execute-api.eu-west-1.vpce.amazonaws.com",
+        "s3.vpce.amazonaws.com",
+        "s3..amazonaws.com",
+        "s3-us-east-.amazonaws.com",
+        "s3-useast-1.amazonaws.com",
+        "amazonaws.com",
+    };
+    const struct http_endpoint none = {0};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(hosts) / sizeof(hosts[0]); i++) {
+        char url[128], want[160];
+        snprintf(url, sizeof(url), S "%s/b/a", hosts[i]);
+        snprintf(want, sizeof(want), "http %s/k", url);
+        assert_string_equal(describe(url, "k", &none), want);
+    }
+}
+
+static void s3_endpoints_given(void **state)
+{
+    /* The URL's way to name the bucket is that of its own server. */
+    static const struct url_case cases[] = {
+        {S "bucket.s3.eu-west-1.amazonaws.com/a",
+         "k",
+         "s3 " H "127.0.0.1:9/bucket/a/k region=eu-west-1",
+         {.endpoint = H "127.0.0.1:9"}},
+        {S "bucket.s3.eu-west-1.amazonaws.com/a",
+         "k",
+         "s3 " H "bucket.server:9/a/k region=eu-west-1 vhost",
+         {.endpoint = H "server:9", .virtual_host = HTTP_YES}},
+        {S "bucket.s3-fips.us-east-2.amazonaws.com/a",
+         "k",
+         "s3 " H "server/bucket/a/k region=us-east-2",
+         {.endpoint = H "server"}},
+        {"s3://bucket", "k", "EINVAL", {.endpoint = H "127.0.0.1", .virtual_host = HTTP_YES}},
     };
 
     (void)state;
@@ -291,6 +388,30 @@ static void azure(void **state)
         {"az://$root/",
          "k",
          "azure " S "acc.blob.core.windows.net/%24root/k account=acc",
+         {.account = "acc"}},
+    };
+
+    (void)state;
+    CHECK(cases);
+}
+
+/* A host is one account's. */
+static void azure_accounts_agree(void **state)
+{
+    static const struct url_case cases[] = {
+        {"abfss://c@acc.dfs.core.windows.net", "k", "EINVAL", {.account = "other"}},
+        {S "acc.blob.core.windows.net/c", "k", "EINVAL", {.account = "other"}},
+        {"abfss://c@acc.dfs.core.windows.net",
+         "k",
+         "EINVAL",
+         {.connection_string = "AccountName=other;AccountKey=a==;"}},
+        {"az://c",
+         "k",
+         "EINVAL",
+         {.account = "acc", .connection_string = "AccountName=other;AccountKey=a==;"}},
+        {"abfss://c@ACC.dfs.core.windows.net/a",
+         "k",
+         "azure " S "acc.blob.core.windows.net/c/a/k account=acc",
          {.account = "acc"}},
     };
 
@@ -417,8 +538,12 @@ int main(void)
         cmocka_unit_test(s3_buckets),
         cmocka_unit_test(s3_servers),
         cmocka_unit_test(s3_addresses),
+        cmocka_unit_test(s3_servers_of_their_own),
+        cmocka_unit_test(s3_endpoints_given),
+        cmocka_unit_test(not_s3),
         cmocka_unit_test(google),
         cmocka_unit_test(azure),
+        cmocka_unit_test(azure_accounts_agree),
         cmocka_unit_test(plain_http),
         cmocka_unit_test(keys_are_literal),
         cmocka_unit_test(names_in_the_bucket),

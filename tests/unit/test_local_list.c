@@ -58,7 +58,7 @@ static void expect(struct local_fixture *f, const char *prefix, char delimiter, 
 {
     struct result result = {0};
 
-    assert_int_equal(driver_local.list(f->store, prefix, delimiter, collect, &result), status);
+    assert_int_equal(rig_list(f->store, prefix, delimiter, collect, &result), status);
     assert_string_equal(result.text ? result.text : "", text);
     free(result.text);
 }
@@ -96,8 +96,8 @@ static void refused(void **state)
     expect(f, "../", 0, -EINVAL, "");
     expect(f, "/", 0, -EINVAL, "");
     expect(f, "", '.', -EINVAL, "");
-    assert_int_equal(driver_local.list(f->store, NULL, 0, collect, &result), -EINVAL);
-    assert_int_equal(driver_local.list(f->store, "", 0, NULL, NULL), -EINVAL);
+    assert_int_equal(rig_list(f->store, NULL, 0, collect, &result), -EINVAL);
+    assert_int_equal(rig_list(f->store, "", 0, NULL, NULL), -EINVAL);
 }
 
 static void paged(void **state)
@@ -110,13 +110,13 @@ static void paged(void **state)
         snprintf(name, sizeof(name), "c/%d/%d", i % 50, i);
         rig_file_write(f->directory, name, 1, 1);
     }
-    assert_int_equal(driver_local.list(f->store, "", 0, collect, &result), 0);
+    assert_int_equal(rig_list(f->store, "", 0, collect, &result), 0);
     assert_int_equal(result.count, 2500);
     assert_int_equal(result.pages, 3);
     assert_int_equal(result.largest, 1000);
     free(result.text);
     result = (struct result){.stop_with = 42};
-    assert_int_equal(driver_local.list(f->store, "", 0, collect, &result), 42);
+    assert_int_equal(rig_list(f->store, "", 0, collect, &result), 42);
     assert_int_equal(result.pages, 1);
     free(result.text);
 }

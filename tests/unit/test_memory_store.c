@@ -171,10 +171,10 @@ static void many_keys(void **state)
         assert_int_equal(read_text(f, f->store, key, text, strlen(key) + 1), 0);
         assert_string_equal(key, text);
     }
-    assert_int_equal(driver_memory.list(f->store, "", 0, count_entries, &total), 0);
+    assert_int_equal(rig_list(f->store, "", 0, count_entries, &total), 0);
     assert_int_equal(total, 5000);
     total = 0;
-    assert_int_equal(driver_memory.list(f->store, "c/", '/', count_entries, &total), 0);
+    assert_int_equal(rig_list(f->store, "c/", '/', count_entries, &total), 0);
     assert_int_equal(total, 71);
 }
 

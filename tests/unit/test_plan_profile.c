@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "base/error.h"
+#include "between.h"
 #include "plan/plan.h"
 
 static const char *const names[] = {"nvme", "ssd", "hdd", "hpc", "http", "cloud", "memory"};
@@ -402,7 +403,7 @@ static void following_copes_with_any_numbers(void **unused)
         measured.latency_ns = numbers[i / 5];
         assert_true(plan_profile_follow(&profile, &measured));
         assert_true(profile.gap_bytes <= profile.gap_bytes_max);
-        assert_in_range(profile.request_bytes_max, MIB, 64 * MIB);
+        assert_between(profile.request_bytes_max, MIB, 64 * MIB);
         assert_int_equal(profile.split_bytes, profile.request_bytes_max);
     }
 }

@@ -113,12 +113,28 @@ static void overflow(void **unused)
           {-1, END, INT64_MAX, 0, INT64_MAX - 1, 1});
 }
 
+/* Flags that have no meaning yet: refused now, so that they can get one. */
+static void unknown_flags(void **unused)
+{
+    (void)unused;
+    for (uint32_t bit = 0; bit < 32; bit++) {
+        struct lsio_chunk chunk = {.length = 5, .flags = UINT32_C(1) << bit};
+        bool known = chunk.flags == LSIO_CHUNK_MISSING_OK || chunk.flags == LSIO_CHUNK_ALLOC;
+        uint64_t at, bytes;
+
+        assert_int_equal(plan_chunk_range(&chunk, 100, &at, &bytes), known ? 0 : -EINVAL);
+        chunk.length = 0;
+        assert_int_equal(plan_chunk_range(&chunk, 100, &at, &bytes), known ? 0 : -EINVAL);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(from_the_start), cmocka_unit_test(to_the_end),
         cmocka_unit_test(from_the_end),   cmocka_unit_test(last_bytes),
         cmocka_unit_test(empty),          cmocka_unit_test(overflow),
+        cmocka_unit_test(unknown_flags),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -2,6 +2,8 @@
 /*
  * tune.c: a store whose requests are measured gets profiles that follow, each of which lives as
  * long as anybody plans with it; any other store keeps the one it was opened with.
+ *
+ * LSIO_TEST_LINK: -Wl,--wrap=free
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -38,6 +40,18 @@ static void store_closed(struct lsio_store *store, bool forked)
 
 static const struct driver_ops measuring = {.measure = store_measure, .store_close = store_closed};
 static const struct driver_ops silent = {.store_close = store_closed};
+
+static const struct lsio_store *watched;
+static unsigned dangling; /* how often what a store names was freed */
+
+void __real_free(void *memory);
+void __wrap_free(void *memory);
+
+void __wrap_free(void *memory)
+{
+    dangling += memory && watched && memory == (void *)watched->tuned;
+    __real_free(memory);
+}
 
 struct fixture {
     struct lsio_context context;
@@ -115,12 +129,30 @@ static void requests_share_a_profile_until_it_moves(void **state)
     assert_int_equal(f->store.closed, 1);
 }
 
+/* A fork() may come at any moment, and the child frees what its stores name. */
+static void a_store_never_names_a_freed_profile(void **state)
+{
+    struct fixture *f = *state;
+    struct lsio_store *store = &f->store.base;
+
+    dangling = 0;
+    watched = store;
+    for (uint64_t ms = 100; ms < 1000; ms *= 2) {
+        f->store.latency_ms = ms;
+        profile_drop(store, profile_take(store));
+    }
+    watched = NULL;
+    assert_int_equal(dangling, 0);
+    store_end(store, false);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(the_built_in_profile_stays_while_it_is_right, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(requests_share_a_profile_until_it_moves, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_store_never_names_a_freed_profile, set_up, tear_down),
     };
 
     return cmocka_run_group_tests_name("tune", tests, NULL, NULL);

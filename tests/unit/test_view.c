@@ -29,28 +29,35 @@ static void shapes(void **state)
                                 .chunk_count = 1};
     struct lsio_request bad = good;
     struct request_view view;
+    struct lsio_error why;
 
     (void)state;
-    assert_int_equal(request_view_init(&view, &good), 0);
+    assert_int_equal(request_view_init(&view, &good, &why), 0);
     assert_int_equal(view.object_bytes, sizeof(object));
     assert_int_equal(view.chunk_bytes, sizeof(chunk));
     assert_int_equal(view.result_bytes, sizeof(struct lsio_result));
-    assert_int_equal(request_view_init(&view, NULL), -EINVAL);
+    assert_int_equal(request_view_init(&view, NULL, &why), -EINVAL);
     bad.struct_bytes = 0;
-    assert_int_equal(request_view_init(&view, &bad), -EINVAL);
+    assert_int_equal(request_view_init(&view, &bad, &why), -EINVAL);
     bad = good;
     bad.chunk_count = (size_t)REQUEST_CHUNKS_MAX + 1;
-    assert_int_equal(request_view_init(&view, &bad), LSIO_E_LIMIT);
+    assert_int_equal(request_view_init(&view, &bad, &why), LSIO_E_LIMIT);
     bad = good;
     bad.chunk_bytes = sizeof(chunk) + 4;
-    assert_int_equal(request_view_init(&view, &bad), -EINVAL);
+    assert_int_equal(request_view_init(&view, &bad, &why), -EINVAL);
     bad = good;
     bad.chunks = NULL;
-    assert_int_equal(request_view_init(&view, &bad), -EINVAL);
+    assert_int_equal(request_view_init(&view, &bad, &why), -EINVAL);
+    bad.flags = LSIO_FAIL_FAST << 1;
     bad.chunk_count = 0;
-    assert_int_equal(request_view_init(&view, &bad), 0);
+    assert_int_equal(request_view_init(&view, &bad, &why), -EINVAL);
+    bad.flags = LSIO_FAIL_FAST | LSIO_BORROW;
+    assert_int_equal(request_view_init(&view, &bad, &why), 0);
     object.key = NULL;
-    assert_int_equal(request_view_init(&view, &good), -EINVAL);
+    assert_int_equal(request_view_init(&view, &good, &why), -EINVAL);
+    assert_int_equal(why.status, -EINVAL);
+    assert_true(why.index == LSIO_NO_CHUNK);
+    assert_string_equal(why.text, "object 0 of the request has no key");
 }
 
 struct wide_object {
@@ -75,6 +82,7 @@ static void the_copy_is_deep(void **state)
                                    .chunk_bytes = sizeof(*chunks)};
     char(*strings)[40] = calloc(20, sizeof(*strings));
     struct request_view view;
+    struct lsio_error why;
 
     (void)state;
     for (uint32_t i = 0; i < 20; i++) {
@@ -85,7 +93,7 @@ static void the_copy_is_deep(void **state)
     }
     for (uint32_t i = 0; i < 50; i++)
         chunks[i].chunk = (struct lsio_chunk){.object = i % 20, .offset = i, .length = 2 * i};
-    assert_int_equal(request_view_init(&view, &request), 0);
+    assert_int_equal(request_view_init(&view, &request, &why), 0);
     assert_ptr_equal(request_chunk(&view, 7), &chunks[7].chunk);
     assert_int_equal(request_view_copy(&view), 0);
     memset(objects, 0xff, 20 * sizeof(*objects));

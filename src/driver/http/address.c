@@ -230,6 +230,14 @@ static bool bucket_is_label(const char *bucket)
            strspn(bucket, "abcdefghijklmnopqrstuvwxyz0123456789-") == length;
 }
 
+/* Of a Host header. */
+static bool host_is_ip(const char *host)
+{
+    size_t length = strcspn(host, ":");
+
+    return host[0] == '[' || strspn(host, "0123456789.") == length;
+}
+
 static bool region_is_valid(const char *region)
 {
     size_t length = strlen(region);
@@ -285,7 +293,9 @@ static int make_s3(struct making *making)
     const struct http_url *url = making->url;
     struct http_address *out = making->out;
     const char *server = endpoint->endpoint ? endpoint->endpoint : url->endpoint;
-    enum http_choice choice = endpoint->virtual_host ? endpoint->virtual_host : url->virtual_host;
+    /* How the URL names the bucket holds for the server that the URL names. */
+    enum http_choice by_url = endpoint->endpoint ? HTTP_UNSAID : url->virtual_host;
+    enum http_choice choice = endpoint->virtual_host ? endpoint->virtual_host : by_url;
     const char *path = "", *zone;
     int status;
 
@@ -300,7 +310,7 @@ static int make_s3(struct making *making)
     if (server) {
         status = take_server(making, server, &path);
         out->express = endpoint->express;
-        if (status == 0 && out->virtual_host && out->host[0] == '[')
+        if (status == 0 && out->virtual_host && host_is_ip(out->host))
             return url_refuse(making->why, "an IP address has no names for buckets: set "
                                            "virtual_hosted_style_request to false");
         /* Some name the server with the bucket, some without. */
@@ -355,6 +365,9 @@ static int make_azure_host(struct making *making, const struct azure_connection 
     const char *path = "";
     int status = 0;
 
+    if (out->account[0] && connection->account &&
+        strcasecmp(out->account, connection->account) != 0)
+        return url_refuse(making->why, "the connection string is for another storage account");
     if (!out->account[0] && connection->account)
         status = take_text(&out->account, connection->account);
     if (status == 0 && endpoint->emulator)
@@ -426,6 +439,9 @@ static int make_names(struct making *making)
         status = take_text(&out->query, url->query);
     if (status < 0)
         return status;
+    /* The host is one account's, so requests signed for the other would be refused. */
+    if (url->account && endpoint->account && strcasecmp(url->account, endpoint->account) != 0)
+        return url_refuse(making->why, "the URL and account_name are of two storage accounts");
     if (bucket && (!out->bucket[0] || strchr(out->bucket, '/') || strcmp(out->bucket, ".") == 0 ||
                    strcmp(out->bucket, "..") == 0 || !http_text_is_clean(out->bucket)))
         return url_refuse(making->why, "the URL names no bucket");

@@ -21,7 +21,8 @@ struct curl_socket {
     bool polling;             /* op is the loop's */
     bool canceling;
     bool acting; /* its event is being handled: no changes until that is over */
-    bool gone;   /* curl has forgotten it: free it when its poll has ended */
+    bool curls;  /* curl opened it by itself */
+    bool gone;   /* closed or, if it is curl's, forgotten: free it when its poll has ended */
 };
 
 /* Everything is the worker's own. */
@@ -32,6 +33,8 @@ struct transport {
     uint64_t timer_ns;    /* when curl wants to act; UINT64_MAX: not */
     bool timer_armed;     /* `timer` is the loop's */
     bool timer_canceling;
+    bool kicked;            /* `kick` is posted: curl wants to act at once */
+    struct queue_node kick;
     bool leaving;
     bool inside; /* curl is on the stack: its functions must not be called */
     struct curl_socket *free_sockets;
@@ -41,6 +44,7 @@ struct transport {
     struct curl_easy *free_easies;
     uint32_t connections_max; /* idle ones that curl keeps */
     int *fds;                 /* open sockets, for a forked child to close */
+    struct curl_socket **sockets; /* sockets[i] is of fds[i] */
     uint32_t fd_count;
 };
 
@@ -48,7 +52,7 @@ struct transport {
 int curl_socket_attach(struct transport *transport); /* to the multi handle */
 void curl_socket_leave(struct transport *transport);
 void curl_socket_free(struct transport *transport);
-/* CURL_SOCKET_BAD: the process or the worker has too many. */
+/* CURL_SOCKET_BAD: errno says why; EMFILE also if the worker has too many. */
 curl_socket_t curl_socket_open(struct transport *transport, const struct curl_sockaddr *address);
 /* CURLOPT_CLOSESOCKETFUNCTION */
 int curl_socket_close(void *transport, curl_socket_t fd);

@@ -156,6 +156,8 @@ static int sigv4(struct http_worker *worker, const struct http_store *store,
     input.service = address->express ? "s3express" : "s3";
     if (address->express)
         input.token_header = "x-amz-s3session-token";
+    if (store->settings.unsigned_payload)
+        input.payload_hash = SIGV4_UNSIGNED_PAYLOAD;
     input.unix_s = (uint64_t)((int64_t)time(NULL) + taught.clock_offset_s);
     return sigv4_sign_header(worker->signer, &input, request, text, NULL);
 }

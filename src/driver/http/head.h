@@ -2,8 +2,8 @@
 /*
  * head.h - what the HTTP family keeps of an answer's head, filled header by header.
  *
- *     http_head_reset(&head, 206)          at each status line: 1xx and CONNECT answers leave
- * nothing http_head_add(&head, "etag", 4, "\"a\"", 3)     for each header
+ *     http_head_reset(&head, 206)                      at each status line: 1xx leave nothing
+ *     http_head_add(&head, "etag", 4, "\"a\"", 3)      each header
  *
  * Only what the policy needs is kept, in fixed room: the head of an answer allocates nothing.
  * Threads: the owner's.

@@ -4,9 +4,10 @@
  * may be asked again, how fast it answers, where a bucket lives. Shared by all workers.
  *
  * Concurrency is bounded by permits whose number follows the server (additive increase,
- * multiplicative decrease): it starts low; `limit` answers in time add one; a throttling
- * answer halves it, at most once per max(median first-byte time, 100 ms). First bytes later than
- * four times the fastest stop the growth.
+ * multiplicative decrease): it starts low; `limit` answers in time add one, and until it was first
+ * found to be too much each does while all of it is in use; a throttling answer halves it, at most
+ * once per max(median first-byte time, 100 ms). First bytes later than four times the fastest stop
+ * the growth.
  *
  * What answers show - the time to the first byte, the rate of a body - is kept as the last few
  * dozen values, whose medians the planner's profiles follow (plan_profile_follow).

@@ -68,6 +68,7 @@ struct http_store {
     char customer_digest[48];             /* of settings.customer_key, in base64 */
     /* shared */
     _Atomic uint64_t probe_bytes; /* what a whole object is expected to have, about */
+    _Atomic bool no_ranges_said;  /* the log knows that the server ignores ranges */
 };
 
 static inline struct http_store *http_store_of(const struct lsio_store *store)

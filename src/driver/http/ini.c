@@ -5,8 +5,9 @@
  *
  * Format: "Configuration and credential file settings" of the AWS SDKs and Tools reference guide
  * and of the AWS CLI user guide. What matters here and what common ini readers get wrong: an
- * indented line belongs to the line before it (a nested block or a continuation) and is never a
- * property of the section; a comment behind a value needs a blank before its sign, for `#` and `;`
+ * indented line belongs to the line before it (to a nested block, if that has no value, else it
+ * goes on with the value, and no value that matters here does) and is never a property of the
+ * section; a comment behind a value needs a blank before its sign, for `#` and `;`
  * may be part of a value; a property before any section belongs to none and is dropped.
  */
 #include "driver/http/ini.h"
@@ -60,9 +61,22 @@ static char *section_of(char *line)
     return trim(line + 1);
 }
 
+/* "key = value" into its parts, where they stand: the value, or NULL. */
+static char *property_of(char *line)
+{
+    char *equals = strchr(line, '=');
+
+    if (!equals)
+        return NULL;
+    *equals = '\0';
+    cut_comment(equals + 1);
+    lower(line);
+    return trim(equals + 1);
+}
+
 int ini_parse(char *text, ini_fn *each, void *data)
 {
-    const char *section = NULL;
+    const char *section = NULL, *block = NULL;
     int status = 0;
 
     if (strncmp(text, "\xEF\xBB\xBF", 3) == 0) /* a byte-order mark */
@@ -70,26 +84,27 @@ int ini_parse(char *text, ini_fn *each, void *data)
     while (text && status == 0) {
         char *line = text;
         char *next = strchr(line, '\n');
-        char *equals;
+        bool indented = is_blank(*line);
+        char *value;
 
         if (next)
             *next++ = '\0';
         text = next;
-        if (is_blank(*line) || *line == '\0' || *line == '#' || *line == ';')
+        line = trim(line);
+        if (*line == '\0' || *line == '#' || *line == ';')
             continue;
-        if (*line == '[') {
+        if (!indented && *line == '[') {
             section = section_of(line);
+            block = NULL;
             if (section)
-                status = each(data, section, NULL, NULL);
+                status = each(data, section, NULL, NULL, NULL);
             continue;
         }
-        equals = strchr(line, '=');
-        if (!equals || !section)
-            continue;
-        *equals = '\0';
-        cut_comment(equals + 1);
-        lower(line);
-        status = each(data, section, trim(line), trim(equals + 1));
+        value = section && (!indented || block) ? property_of(line) : NULL;
+        if (!indented)
+            block = value && !*value ? trim(line) : NULL;
+        if (value)
+            status = each(data, section, indented ? block : NULL, trim(line), value);
     }
     return status;
 }

@@ -24,10 +24,6 @@ static bool is_one_of(const char *code, const char *const *codes)
 
 /* The object is absent. */
 static const char *const absent_codes[] = {"NoSuchKey", "BlobNotFound", "NoSuchVersion", NULL};
-/* What would hold it is absent, or is not where it was looked for. */
-static const char *const homeless_codes[] = {"NoSuchBucket",          "ContainerNotFound",
-                                             "ContainerBeingDeleted", "AccountNotFound",
-                                             "UserProjectMissing",    NULL};
 /* The credentials were good once. */
 static const char *const stale_codes[] = {"ExpiredToken", "ExpiredTokenException", "InvalidToken",
                                           "TokenRefreshRequired", NULL};
@@ -69,11 +65,13 @@ static void judge_forbidden(const struct http_judge *judge, const struct http_he
         set(out, HTTP_FAIL, -ENOENT);
 }
 
+/* Any other code names what would hold the object - NoSuchBucket, ContainerNotFound - or something
+ * that nobody here knows: that proves nothing, whatever the store has answered before. */
 static void judge_absent(const struct http_judge *judge, const char *code, struct http_verdict *out)
 {
     if (is_one_of(code, absent_codes) || judge->dialect == HTTP_DIALECT_HTTP)
         set(out, HTTP_FAIL, -ENOENT);
-    else if (is_one_of(code, homeless_codes))
+    else if (*code)
         set(out, HTTP_FAIL, LSIO_E_HTTP);
     else if (judge->answered) /* the bucket is there, so it is the key that is not */
         set(out, HTTP_FAIL, -ENOENT);

@@ -11,6 +11,7 @@
  */
 #include "driver/http/list.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -173,6 +174,7 @@ static int entry_add(const struct http_list_entry *entry, void *data)
     struct lsio_list_entry out = {.size = entry->size,
                                   .mtime_ns = entry->mtime_ns,
                                   .etag = entry->etag,
+                                  .version = entry->version,
                                   .is_prefix = entry->is_prefix};
 
     if (strlen(entry->key) <= page->root_bytes)
@@ -205,6 +207,22 @@ static int pages_read(struct page *page, struct http_store *store)
     return status ? status : listing_flush(page->listing);
 }
 
+/* What is known of the failure, of the last page. Nobody writes to the transfer any more. */
+static void failure_keep(struct page *page, int status, struct driver_failure *failure)
+{
+    struct http_transfer *transfer = &page->transfer;
+    const struct xml_error *error = xml_list_error(page->list);
+
+    if (!transfer->code && status == LSIO_E_HTTP) { /* only the body says that it is an error */
+        transfer->code = 200;
+        snprintf(transfer->error_code, sizeof(transfer->error_code), "%s", error->code);
+    } else if (!transfer->why[0] && status == LSIO_E_PROTOCOL) {
+        snprintf(transfer->why, sizeof(transfer->why), "the answer is no listing, or part of one");
+    }
+    failure->code = transfer_code(transfer);
+    failure->detail = transfer_detail(transfer, status);
+}
+
 /* Bytes of the store's own prefix and the slash behind it. */
 static size_t root_bytes(const struct http_store *store)
 {
@@ -219,7 +237,7 @@ static size_t root_bytes(const struct http_store *store)
 }
 
 int http_list(struct lsio_store *base, const char *prefix, char delimiter, lsio_list_fn *on_page,
-              void *data)
+              void *data, struct driver_failure *failure)
 {
     struct http_store *store = http_store_of(base);
     struct listing listing;
@@ -243,6 +261,8 @@ int http_list(struct lsio_store *base, const char *prefix, char delimiter, lsio_
         pthread_mutex_init(&page->lock, NULL);
         pthread_cond_init(&page->ended_cond, NULL);
         status = pages_read(page, store);
+        if (status < 0)
+            failure_keep(page, status, failure);
         pthread_cond_destroy(&page->ended_cond);
         pthread_mutex_destroy(&page->lock);
         xml_list_destroy(page->list);

@@ -7,6 +7,6 @@
 
 /* As lsio_list(). -EOPNOTSUPP for plain HTTP, which has no listings. */
 int http_list(struct lsio_store *store, const char *prefix, char delimiter, lsio_list_fn *on_page,
-              void *data);
+              void *data, struct driver_failure *failure);
 
 #endif

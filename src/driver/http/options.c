@@ -3,8 +3,10 @@
  * options.c - see options.h.
  *
  * Settings are filled from the weakest source to the strongest: defaults, AWS profile, environment,
- * options; what the URL says is left out of the first three. The profile's and the environment's
- * values are checked like options: a mistyped AWS_TIMEOUT is an error that names it.
+ * options; what the URL says is left out of the first three. Options of credentials come before all
+ * that, for they are kept apart from the other sources and say which profile it is. The profile's
+ * and the environment's values are checked like options: a mistyped AWS_TIMEOUT is an error that
+ * names it.
  *
  * Runs on the thread that opens the store; the result is frozen.
  */
@@ -77,15 +79,19 @@ static bool key_is(const char *key, const char *word, size_t length,
     return false;
 }
 
-static const struct http_option *find_option(uint8_t stores, const char *key)
+/* The option of that name; in *rank (may be NULL) which of its names that is. */
+static const struct http_option *find_option(uint8_t stores, const char *key, size_t *rank)
 {
     for (size_t i = 0; i < http_option_count; i++) {
         const struct http_option *option = &http_options[i];
         const char *names = option->names, *name;
-        size_t length;
-        while ((option->stores & stores) && (name = option_next_word(&names, &length))) {
-            if (key_is(key, name, length, option))
-                return option;
+        size_t length, at = 0;
+        for (; (option->stores & stores) && (name = option_next_word(&names, &length)); at++) {
+            if (!key_is(key, name, length, option))
+                continue;
+            if (rank)
+                *rank = at;
+            return option;
         }
     }
     return NULL;
@@ -94,7 +100,7 @@ static const struct http_option *find_option(uint8_t stores, const char *key)
 int http_option_taken(void *unused, const struct lsio_option *option)
 {
     (void)unused;
-    return option->key && find_option(HTTP_OF_ALL, option->key) ? 1 : 0;
+    return option->key && find_option(HTTP_OF_ALL, option->key, NULL) ? 1 : 0;
 }
 
 /* The profile of the planner has options, too; they are applied elsewhere. */
@@ -146,7 +152,7 @@ static int refuse_unknown(const struct reading *reading, const char *key)
     size_t length = 0;
     const char *similar = find_similar(reading->store, key, &length);
 
-    if (find_option(HTTP_OF_ALL, key))
+    if (find_option(HTTP_OF_ALL, key, NULL))
         return refuse(reading->input, "store option \"%.96s\" is for other kinds of stores", shown);
     if (similar)
         return refuse(reading->input, "unknown store option \"%.96s\": did you mean \"%.*s\"?",
@@ -277,28 +283,17 @@ static void take_defaults(struct http_settings *settings)
     }
 }
 
+static bool is_region(const struct http_option *option)
+{
+    return option->kind == HTTP_OPTION_TEXT &&
+           option->place == offsetof(struct http_settings, region);
+}
+
 /* What the URL has decided is no business of the environment and the profile. */
 static bool is_decided(const struct reading *reading, const struct http_option *option)
 {
-    return option->from_address && reading->url.names_server;
-}
-
-static int take_profile(struct reading *reading)
-{
-    static const char *const names[][2] = {
-        {"region", "region"}, {"endpoint_url", "endpoint_url"}, {"ca_bundle", "ca_bundle"}};
-
-    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-        const struct http_option *option = find_option(HTTP_OF_S3, names[i][1]);
-        const char *value = reading->input->profile(reading->input->profile_data, names[i][0]);
-        int status;
-        if (!value || !value[0] || is_decided(reading, option))
-            continue;
-        status = take_checked(reading, option, "profile setting", names[i][0], value);
-        if (status < 0)
-            return status;
-    }
-    return 0;
+    return option->from_address &&
+           (is_region(option) ? reading->url.region != NULL : reading->url.names_server);
 }
 
 static const char *read_variable(const struct reading *reading, const char *name)
@@ -336,9 +331,7 @@ static const char *find_variable(const struct reading *reading, const struct htt
 
 static int take_environment(struct reading *reading)
 {
-    int status =
-        credential_settings_environment(&reading->settings->credential, reading->input->environment,
-                                        reading->input->environment_data);
+    int status = 0;
 
     for (size_t i = 0; status == 0 && i < http_option_count; i++) {
         const struct http_option *option = &http_options[i];
@@ -354,6 +347,75 @@ static int take_environment(struct reading *reading)
     return status;
 }
 
+static const char *profile_value(const struct reading *reading, const char *setting)
+{
+    const struct http_settings_input *input = reading->input;
+    const char *value = input->profile ? input->profile(input->profile_data, setting) : NULL;
+
+    return value && value[0] ? value : NULL;
+}
+
+static int take_addressing_style(struct reading *reading)
+{
+    static const char setting[] = "s3.addressing_style";
+    const char *value = profile_value(reading, setting);
+    enum { AUTO, PATH, VIRTUAL };
+    uint8_t style = AUTO;
+
+    if (value && option_word(value, "auto|path|virtual", &style) < 0)
+        return refuse(reading->input, "profile setting \"%s\" must be auto, path or virtual",
+                      setting);
+    if (style != AUTO && !reading->url.names_server)
+        reading->settings->virtual_host = style == VIRTUAL ? HTTP_YES : HTTP_NO;
+    return 0;
+}
+
+static int take_profile(struct reading *reading)
+{
+    /* Where two are for one option, the second counts. */
+    static const char *const names[][2] = {
+        {"region", "region"},
+        {"endpoint_url", "endpoint_url"},
+        {"s3.endpoint_url", "endpoint_url"},
+        {"use_dualstack_endpoint", "use_dualstack_endpoint"},
+        {"s3.use_dualstack_endpoint", "use_dualstack_endpoint"},
+        {"ca_bundle", "ca_bundle"},
+    };
+    const struct http_settings_input *input = reading->input;
+    int status = 0;
+
+    if (input->profile_load)
+        status = input->profile_load(input->profile_data, &reading->settings->credential,
+                                     input->why, input->why_bytes);
+    for (size_t i = 0; status == 0 && i < sizeof(names) / sizeof(names[0]); i++) {
+        const struct http_option *option = find_option(HTTP_OF_S3, names[i][1], NULL);
+        const char *value = profile_value(reading, names[i][0]);
+        if (value && !is_decided(reading, option))
+            status = take_checked(reading, option, "profile setting", names[i][0], value);
+    }
+    return status < 0 ? status : take_addressing_style(reading);
+}
+
+/* AWS, "Service-specific endpoints" (SDKs and Tools reference guide): one setting makes those of
+ * environment and profile count for nothing. Options are not said yet. */
+static int ignore_endpoints(struct reading *reading)
+{
+    static const char variable[] = "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS";
+    const char *value = reading->input->environment ? read_variable(reading, variable) : NULL;
+    bool ignored = false;
+
+    if (!value)
+        value = profile_value(reading, "ignore_configured_endpoint_urls");
+    if (value && option_bool(value, NULL, &ignored) < 0)
+        return refuse(reading->input, "\"%s\" must be true or false", variable);
+    if (ignored) {
+        free(reading->settings->endpoint);
+        reading->settings->endpoint = NULL;
+        credential_settings_forget_servers(&reading->settings->credential);
+    }
+    return 0;
+}
+
 static void note_ignored(const struct http_settings_input *input, const char *key)
 {
     char sentence[KEY_BYTES + 64];
@@ -364,49 +426,70 @@ static void note_ignored(const struct http_settings_input *input, const char *ke
     input->note(input->note_data, sentence);
 }
 
-static int take_option(struct reading *reading, const struct lsio_option *given)
+/* Takes an option, if it is one of credentials or none, as asked for, and called by the name that
+ * has this rank. */
+static int take_option(struct reading *reading, const struct lsio_option *given, bool credentials,
+                       size_t rank)
 {
     const struct http_option *option;
+    size_t its_rank = 0;
     int status;
 
     if (!given->key || !given->value)
         return refuse(reading->input, "no value for store option \"%.96s\"",
                       given->key ? given->key : "(null)");
-    option = find_option(reading->store, given->key);
+    option = find_option(reading->store, given->key, &its_rank);
+    if (its_rank != rank || (option && option->kind == HTTP_OPTION_CREDENTIAL) != credentials)
+        return 0;
     if (!option)
         return is_plan_option(given) ? 0 : refuse_unknown(reading, given->key);
     if (option->kind == HTTP_OPTION_REFUSED)
         return refuse(reading->input, "store option \"%.96s\" is not supported; use %s", given->key,
                       option->meaning);
+    if (!*given->value && !option->may_be_empty) /* as of a shell's variable that is not set */
+        return refuse(reading->input, "store option \"%.96s\" is empty", given->key);
     if (option->kind == HTTP_OPTION_IGNORED)
         note_ignored(reading->input, given->key);
     status = take_checked(reading, option, "store option", given->key, given->value);
-    if (status == 0 && option->place == offsetof(struct http_settings, region) &&
-        option->kind == HTTP_OPTION_TEXT) /* STS is asked in the same region */
+    if (status == 0 && is_region(option)) /* STS is asked in the same region */
         status = credential_settings_set(&reading->settings->credential, CREDENTIAL_REGION,
                                          given->value);
     return status;
 }
 
-/* ------------------------------------------------------------------------------------- whole -- */
-
-static const char *unless_empty(const char *text)
+/* Takes the options of credentials, or the others: the weakest names first. */
+static int take_options(struct reading *reading, bool credentials)
 {
-    return text && text[0] ? text : NULL;
+    const struct http_settings_input *input = reading->input;
+    int status = 0;
+
+    for (size_t rank = HTTP_OPTION_NAMES_MAX; status == 0 && rank-- > 0;) {
+        for (size_t i = 0; status == 0 && i < input->option_count; i++)
+            status = take_option(reading, &input->options[i], credentials, rank);
+    }
+    return status;
 }
+
+/* ------------------------------------------------------------------------------------- whole -- */
 
 static int make_address(struct reading *reading)
 {
     struct http_settings *settings = reading->settings;
     const struct credential_settings *credential = &settings->credential;
     bool azure = reading->store == HTTP_OF_AZURE;
-    /* The URL's account counts more than the environment's. */
-    enum credential_from from =
+    /* What the environment says of the account counts if nobody else names one. */
+    bool account_said =
+        reading->url.account ||
+        credential_settings_get(credential, CREDENTIAL_FROM_OPTIONS, CREDENTIAL_AZURE_ACCOUNT) ||
+        credential_settings_get(credential, CREDENTIAL_FROM_OPTIONS,
+                                CREDENTIAL_AZURE_CONNECTION_STRING);
+    enum credential_from from = account_said ? CREDENTIAL_FROM_OPTIONS : CREDENTIAL_FROM_ANY;
+    enum credential_from emulator_from =
         reading->url.account ? CREDENTIAL_FROM_OPTIONS : CREDENTIAL_FROM_ANY;
     struct http_endpoint endpoint = {
-        .endpoint = unless_empty(settings->endpoint),
-        .bucket = unless_empty(settings->bucket),
-        .region = unless_empty(settings->region),
+        .endpoint = settings->endpoint,
+        .bucket = settings->bucket,
+        .region = settings->region,
         .virtual_host = (enum http_choice)settings->virtual_host,
         .dualstack = settings->dualstack,
         .express = settings->express,
@@ -421,7 +504,7 @@ static int make_address(struct reading *reading)
         endpoint.connection_string =
             credential_settings_get(credential, from, CREDENTIAL_AZURE_CONNECTION_STRING);
         endpoint.emulator =
-            credential_settings_bool(credential, from, CREDENTIAL_AZURE_USE_EMULATOR);
+            credential_settings_bool(credential, emulator_from, CREDENTIAL_AZURE_USE_EMULATOR);
     }
     status = http_address_make(&reading->url, &endpoint, &settings->address, reading->input->why,
                                reading->input->why_bytes);
@@ -442,12 +525,18 @@ int http_settings_read(struct http_settings *out, const struct http_settings_inp
     if (status < 0)
         return status;
     reading.store = (uint8_t)(1u << reading.url.dialect);
-    if (input->profile && reading.store == HTTP_OF_S3)
+    status = take_options(&reading, true);
+    if (status == 0 && input->environment)
+        status = credential_settings_environment(&out->credential, input->environment,
+                                                 input->environment_data);
+    if (status == 0 && reading.store == HTTP_OF_S3)
         status = take_profile(&reading);
     if (status == 0 && input->environment)
         status = take_environment(&reading);
-    for (size_t i = 0; status == 0 && i < input->option_count; i++)
-        status = take_option(&reading, &input->options[i]);
+    if (status == 0 && reading.store == HTTP_OF_S3)
+        status = ignore_endpoints(&reading);
+    if (status == 0)
+        status = take_options(&reading, false);
     if (status == 0 && out->retry_sleep_min_ms > out->retry_sleep_max_ms)
         status = refuse(input, "store option \"retry_sleep_min\" is above \"retry_sleep_max\"");
     if (status == 0 && out->http1_only && out->http2_only)

@@ -9,8 +9,9 @@
  *
  * Names are those of object_store, with or without the store's prefix (aws_, azure_storage_,
  * azure_, google_), in any case. Per setting an option counts more than the URL, that more than the
- * environment, that more than the profile. Names that only matter for writing are accepted and
- * noted; unknown ones are errors that suggest what may have been meant.
+ * environment, that more than the profile. Of several names of one option the one that the table
+ * has first counts, wherever it stands; of one name the last. Names that only matter for writing
+ * are accepted and noted; unknown ones are errors that suggest what may have been meant.
  *
  * Threads: reading runs on the thread that opens the store; settings are frozen afterwards.
  */
@@ -22,7 +23,7 @@
 #include "lsio/lsio.h"
 
 enum http_on_change { HTTP_ON_CHANGE_FAIL = 0, HTTP_ON_CHANGE_RESTART };
-enum http_path { HTTP_PATH_AUTO = 0, HTTP_PATH_CURL, HTTP_PATH_WIRE };
+enum http_path { HTTP_PATH_AUTO = 0, HTTP_PATH_CURL };
 
 /* Owns its strings; NULL: not set. Times and limits have their defaults. */
 struct http_settings {
@@ -42,7 +43,7 @@ struct http_settings {
     bool disable_system_certificates;
     bool randomize_addresses;
     bool http1_only, http2_only; /* neither: 1.1 unless the server insists */
-    uint8_t path;                /* enum http_path */
+    uint8_t path;                /* enum http_path: either is curl, the only one there is */
     uint64_t connect_timeout_ms;
     uint64_t idle_timeout_ms; /* of a connection; 0: the transport's */
     uint64_t connections_max; /* idle ones kept by a worker; 0: the transport's */
@@ -76,8 +77,12 @@ struct http_settings_input {
     /* The environment, as a function; NULL: none is looked at. */
     credential_environment_fn *environment;
     void *environment_data;
-    /* region, endpoint_url, ca_bundle of the AWS profile; NULL: none. */
+    /* The AWS profile's values by their names in the file (aws_profile_value); NULL: none. For
+     * stores of S3, `profile_load` (may be NULL) is called first, once: what was said so far tells
+     * which profile it is. */
     credential_environment_fn *profile;
+    int (*profile_load)(void *data, const struct credential_settings *said, char *why,
+                        size_t why_bytes);
     void *profile_data;
     /* Told of each option that is known but has no effect on reading; may be NULL. */
     void (*note)(void *data, const char *sentence);
@@ -117,6 +122,8 @@ enum http_option_kind {
     HTTP_OPTION_REFUSED     /* known, but not supported: ignoring it would do the wrong thing */
 };
 
+#define HTTP_OPTION_NAMES_MAX 3 /* of a row */
+
 /* A row. README's table of options is generated from it. */
 struct http_option {
     const char *names;     /* "name|other name"; the first is the one to document */
@@ -130,7 +137,9 @@ struct http_option {
     uint8_t stores;    /* enum http_option_store */
     uint8_t kind;      /* enum http_option_kind */
     bool own;          /* an option of LSIO's alone: no prefix, no variables */
-    bool from_address; /* a URL that names its server decides it, not the environment */
+    bool may_be_empty; /* "" is a value; of other options it is an error */
+    bool from_address; /* a URL that names its server (for the region: that names a region) decides
+                          it, not the environment or the profile */
 };
 
 extern const struct http_option http_options[];

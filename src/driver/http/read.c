@@ -22,6 +22,7 @@
 #include <string.h>
 
 #include "base/mark.h"
+#include "driver/http/redact.h"
 
 #define DRAIN_BYTES_MAX   65536u /* of a body nobody wants, for the connection's sake */
 #define WRONG_ANSWERS_MAX 1u     /* asked again so often */
@@ -167,10 +168,12 @@ static int read_ask(struct http_transfer *transfer, struct http_request *request
 static int refuse(struct http_read *r, const char *what, const struct http_head *head)
 {
     struct http_transfer *t = &r->transfer;
+    char text[2 * sizeof(t->why)];
 
-    snprintf(t->why, sizeof(t->why),
+    snprintf(text, sizeof(text),
              "%s: asked for bytes %" PRIu64 "-%" PRIu64 ", the server sent %u \"%s\"", what,
              next_byte(r), last_byte(r), head->status, head->content_range);
+    http_redact(t->why, sizeof(t->why), text, NULL);
     if (r->wrong_answers++ < WRONG_ANSWERS_MAX)
         return TRANSFER_AGAIN;
     LSIO_MARK(h02_wrong_answer);
@@ -245,6 +248,10 @@ static int slice(struct http_read *r, uint64_t size)
     }
     LSIO_MARK(h03_sliced);
     atomic_store(&r->version->no_ranges, true);
+    if (!atomic_exchange(&r->transfer.store->no_ranges_said, true))
+        log_line(r->transfer.worker->env->log, LSIO_LOG_INFO,
+                 "%s: the server ignores ranges: each read brings its whole object",
+                 r->transfer.store->base.url);
     return 0;
 }
 
@@ -373,6 +380,7 @@ static void *read_room(struct http_transfer *transfer, uint64_t *bytes)
         transfer->enough = true;
     } else {
         *bytes = 0;
+        transfer->enough = false; /* a byte more than the head said: it is not to be believed */
     }
     return NULL;
 }
@@ -413,6 +421,8 @@ static void read_got(struct http_transfer *transfer, uint64_t bytes)
     } else {
         r->drained += bytes;
     }
+    /* what may still be missing is the end of the framing, which proves nothing */
+    transfer->enough = !r->skip && !r->expect && !r->measures;
 }
 
 /* A body without a length has ended where its framing says that it ends. */
@@ -485,9 +495,9 @@ static void read_done(struct http_transfer *transfer, int32_t status)
         http_store_saw_size(transfer->store, read->object);
     read->status = status;
     read->bytes_done = r->got;
-    read->code = transfer->code;
+    read->code = transfer_code(transfer);
     read->wait = NULL;
-    if (status < 0 && status != -ECANCELED)
+    if (status < 0 && (status != -ECANCELED || !transfer->canceled))
         read->detail = transfer_detail(transfer, status);
     transfer->next = worker->free_reads;
     worker->free_reads = transfer;

@@ -16,6 +16,7 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "base/mark.h"
 #include "driver/http/encode.h"
 
 #define NAME_BYTES   64u /* longer names are not names of secrets */
@@ -35,6 +36,13 @@ static void write_bytes(struct writer *writer, const char *bytes, size_t count)
         count = left;
     memcpy(writer->out + writer->used, bytes, count);
     writer->used += count;
+}
+
+/* In place of a secret. */
+static void write_hidden(struct writer *writer)
+{
+    LSIO_MARK(h19_secret_hidden);
+    write_bytes(writer, "***", 3);
 }
 
 /* The character at `at` and how many bytes stand for it. */
@@ -293,8 +301,12 @@ static const char *write_unknown(struct writer *writer, const char *at, const ch
 {
     while (at < end) {
         size_t length = known_here(at, known);
-        write_bytes(writer, length > 0 ? "***" : at, length > 0 ? 3 : 1);
-        at += length > 0 ? length : 1;
+        if (length > 0) {
+            write_hidden(writer);
+            at += length;
+        } else {
+            write_bytes(writer, at++, 1);
+        }
     }
     return at;
 }
@@ -312,7 +324,7 @@ static const char *redact_here(struct writer *writer, const char *at, char befor
         size_t secret = userinfo_length(at + length, (length + 2) / 3);
         write_bytes(writer, at, length);
         if (secret > 0)
-            write_bytes(writer, "***", 3);
+            write_hidden(writer);
         return at + length + secret;
     }
     if (in_name(before))
@@ -325,7 +337,7 @@ static const char *redact_here(struct writer *writer, const char *at, char befor
     end = value_end(&value);
     if (end <= at)
         return at;
-    write_bytes(writer, "***", 3);
+    write_hidden(writer);
     return end;
 }
 

@@ -68,11 +68,12 @@ static void clock_arm(struct http_worker *worker)
 static void clock_done(struct loop_op *op)
 {
     struct http_worker *worker = container_of(op, struct http_worker, clock);
+    uint64_t now_ns = worker->env->os->now_ns();
+    uint64_t early_ns = op->offset > now_ns ? op->offset - now_ns : 0; /* it was canceled */
 
     worker->env->background--;
     worker->clock_armed = false;
-    if (op->result == 0)
-        transfer_tick(worker, worker->clock_tick_ns);
+    transfer_tick(worker, worker->clock_tick_ns - early_ns);
     if (worker->running && !worker->leaving)
         clock_arm(worker);
 }

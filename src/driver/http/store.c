@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "driver/http/credential/aws_profile.h"
+#include "driver/http/curl_setup.h"
 #include "driver/http/list.h"
 #include "driver/http/read.h"
 #include "driver/http/redact.h"
@@ -77,22 +78,27 @@ static int credentials_make(struct http_store *store)
                                                   [HTTP_DIALECT_GCS] = CREDENTIAL_GCS,
                                                   [HTTP_DIALECT_AZURE] = CREDENTIAL_AZURE,
                                                   [HTTP_DIALECT_HTTP] = CREDENTIAL_HTTP};
+    const struct http_settings *settings = &store->settings;
     struct credential_world world;
-    struct credential_cache_config config = {.store = kinds[store->settings.address.dialect],
-                                             .settings = &store->settings.credential,
+    struct credential_cache_config config = {.store = kinds[settings->address.dialect],
+                                             .settings = &settings->credential,
                                              .world = &world,
                                              .memory = &store->state->memory,
                                              .helper = store->state->helper};
 
-    if (store->settings.address.signed_query ||
-        (store->settings.address.dialect == HTTP_DIALECT_HTTP &&
-         !store->settings.credential.callback))
+    if (settings->address.signed_query ||
+        (settings->address.dialect == HTTP_DIALECT_HTTP && !settings->credential.callback))
         return 0;
-    store->fetch_client = (struct fetch_client){.ca_file = store->settings.ca_file,
-                                                .ca_directory = store->settings.ca_path,
-                                                .proxy = store->settings.proxy_url,
-                                                .proxy_excludes = store->settings.proxy_excludes,
-                                                .insecure = store->settings.insecure};
+    store->fetch_client = (struct fetch_client){
+        .ca_file = settings->ca_file,
+        .ca_directory = settings->ca_path,
+        .own_certificates = settings->disable_system_certificates,
+        .resolve = settings->resolve,
+        .proxy = settings->proxy_url,
+        .proxy_excludes = settings->proxy_excludes,
+        .insecure_server =
+            settings->insecure && settings->address.tls ? settings->address.host : NULL,
+    };
     credential_world_init(&world, &store->fetch_client);
     return credential_cache_create(&config, &store->credentials);
 }
@@ -119,6 +125,11 @@ static void target_make(struct http_store *store)
     };
 }
 
+static void http_show_url(const char *url, char *out, size_t bytes)
+{
+    http_redact(out, bytes, url, NULL);
+}
+
 static void http_store_close(struct lsio_store *base, bool forked)
 {
     struct http_store *store = http_store_of(base);
@@ -131,36 +142,64 @@ static void http_store_close(struct lsio_store *base, bool forked)
     free(store);
 }
 
-static const char *option_find(const struct driver_open *open, const char *key)
+static void option_note(void *data, const char *sentence)
 {
-    for (size_t i = 0; i < open->option_count; i++)
-        if (strcmp(open->options[i].key, key) == 0)
-            return open->options[i].value;
-    return NULL;
+    const struct driver_open *open = data;
+
+    log_line(open->env->log, LSIO_LOG_INFO, "%s", sentence);
 }
 
-/* What the URL, options, the environment and, where it may be S3, the AWS profile say together. */
+static int refuse(const struct driver_open *open, int status, const char *what, const char *value)
+{
+    if (open->why && open->why_bytes > 0)
+        snprintf(open->why, open->why_bytes, "%s%s", what, value);
+    return status;
+}
+
+/* What libcurl would say no to when a server is asked, where it looks like the server's failure. */
+static int settings_check(const struct http_settings *settings, const struct driver_open *open)
+{
+    char byte[2];
+    int status;
+
+    if (!curl_resolve_is_valid(settings->resolve))
+        return refuse(open, -EINVAL, "\"resolve\" must be host:port:address[,address] ...", "");
+    if (!curl_proxy_is_valid(settings->proxy_url)) /* it may hold a password */
+        return refuse(open, -EINVAL,
+                      "\"proxy_url\" must be host:port, or a URL of http, https, socks4, "
+                      "socks4a, socks5 or socks5h",
+                      "");
+    if (!settings->ca_file || !settings->address.tls || settings->insecure)
+        return 0;
+    status = open->os->read_text(settings->ca_file, byte, sizeof(byte));
+    return status < 0 ? refuse(open, status, "no certificates can be read from ca_bundle, ",
+                               settings->ca_file)
+                      : 0;
+}
+
+/* What the URL, options, the environment and, for S3, the AWS profile say together. */
 static int settings_read(struct http_store *store, const struct driver_open *open)
 {
-    bool may_be_s3 = strncmp(open->url, "s3", 2) == 0 || strncmp(open->url, "https:", 6) == 0;
     struct aws_profile profile = {.found = false};
     struct http_settings_input input = {.url = open->url,
                                         .options = open->options,
                                         .option_count = open->option_count,
                                         .environment = environment_get,
+                                        .profile = aws_profile_value,
+                                        .profile_load = aws_profile_load_early,
+                                        .profile_data = &profile,
+                                        .note = option_note,
+                                        .note_data = (void *)(uintptr_t)open,
                                         .why = open->why,
                                         .why_bytes = open->why_bytes};
-    int status = 0;
+    int status = http_settings_read(&store->settings, &input);
 
-    if (may_be_s3) {
-        status = aws_profile_load_early(option_find(open, "aws_profile"), environment_get, NULL,
-                                        &profile, open->why, open->why_bytes);
-        input.profile = aws_profile_value;
-        input.profile_data = &profile;
-    }
-    if (!status)
-        status = http_settings_read(&store->settings, &input);
     aws_profile_finish(&profile);
+    if (status)
+        return status;
+    status = settings_check(&store->settings, open);
+    if (status)
+        http_settings_finish(&store->settings);
     return status;
 }
 
@@ -278,14 +317,19 @@ static int http_driver_check_key(const struct lsio_store *store, const char *key
 static const char *const http_schemes[] = {"http", "https", "s3",  "s3a",  "gs",    "gcs",
                                            "az",   "azure", "adl", "abfs", "abfss", NULL};
 
+/* As GDAL writes them ("Virtual file systems"): they hide local directories of these names. */
+static const char *const http_prefixes[] = {"/vsicurl/", "/vsis3/", "/vsigs/", "/vsiaz/", NULL};
+
 const struct driver_ops driver_http = {
     .name = "http",
     .schemes = http_schemes,
+    .prefixes = http_prefixes,
     .state_create = http_curl_state_create,
     .state_destroy = http_driver_state_destroy,
     .worker_leave = http_worker_leave,
     .store_open = http_store_open,
     .store_close = http_store_close,
+    .show_url = http_show_url,
     .read = http_read,
     .probe_bytes = http_probe_bytes,
     .measure = http_measure,

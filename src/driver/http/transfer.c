@@ -103,6 +103,11 @@ static int wire_head(struct transport_request *base, const struct http_head *hea
             t->worker->state->transport_ops->abort(t->worker->transport, &t->wires[i].base);
     memcpy(t->request_id, head->request_id, sizeof(t->request_id));
     if (good) {
+        if (!t->asking) { /* what went wrong before has been got over */
+            t->code = 0;
+            t->os_error = 0;
+            t->error_code[0] = t->why[0] = '\0';
+        }
         /* that the store answers at all is what was asked */
         t->decided = t->asking ? -ENOENT : t->ops->head(t, head);
         return t->decided ? -1 : 0;
@@ -189,9 +194,14 @@ static int request_build(struct http_transfer *t)
     status = (t->asking ? t->ops->ask : t->ops->prepare)(t, &t->request, &t->text);
     if (!status && t->location[0] && !t->asking)
         status = http_redirect_apply(&t->request, t->location, t->foreign, &t->text);
-    if (!status && !t->foreign)
-        status = http_authorize(t->worker, t->store, credential, &t->request, &t->text);
-    return status;
+    if (status || t->foreign)
+        return status;
+    status = http_authorize(t->worker, t->store, credential, &t->request, &t->text);
+    if (status != -EINVAL)
+        return status;
+    LSIO_MARK(h26_credentials_do_not_sign);
+    transfer_why(t, "the key or token that was found cannot sign a request: is it cut off?");
+    return -EACCES;
 }
 
 /* With credentials and a permit. */
@@ -258,6 +268,25 @@ static void credential_run(struct driver_env *env, struct queue_node *node)
         transfer_go(t);
 }
 
+/* What ends a transfer that has nothing to sign with. A provider's status speaks of its own files
+ * and servers. As a chunk's it would lie: -ENOENT would prove that the object is absent, LSIO_E_TLS
+ * accuse the store's server. What stands is what has the same meaning for both: time, memory,
+ * descriptors or threads ran out, or nobody waits any more. */
+static int credential_status(int status)
+{
+    switch (status) {
+    case -ETIMEDOUT:
+    case -ECANCELED:
+    case -ENOMEM:
+    case -EMFILE:
+    case -ENFILE:
+    case -EAGAIN:
+        return status;
+    default:
+        return -EACCES;
+    }
+}
+
 /* The report is "PROVIDER: SENTENCE; PROVIDER: SENTENCE; ...", and the last one is who failed: that
  * sentence comes first, then the names of those who had nothing to say. */
 static void credential_failed(struct http_transfer *t, int status)
@@ -277,8 +306,12 @@ static void credential_failed(struct http_transfer *t, int status)
         used += (size_t)snprintf(text + used, sizeof(text) - used, "%s %.*s",
                                  part == report ? "" : ",", (int)strcspn(part, ":;"), part);
     }
+    if (!t->credentials_renewed)
+        t->code = 0; /* what an attempt before met is not the reason */
+    t->os_error = status_errno(status);
+    t->why[0] = '\0';
     transfer_why(t, text);
-    transfer_finish(t, status);
+    transfer_finish(t, credential_status(status));
 }
 
 void transfer_go(struct http_transfer *t)

@@ -8,8 +8,8 @@
  *                          ^                                             |
  *                          +------------ back-off, redirect -------------+
  *
- * Everything is the worker's on which it was started. done() runs exactly once, never from inside
- * transfer_start(); from inside transfer_cancel() it may.
+ * Everything is the worker's on which it was started. done() runs exactly once; it may be from
+ * inside transfer_start() or transfer_cancel().
  */
 #ifndef LSIO_DRIVER_HTTP_TRANSFER_H
 #define LSIO_DRIVER_HTTP_TRANSFER_H
@@ -30,7 +30,8 @@ struct http_transfer_ops {
     int (*prepare)(struct http_transfer *transfer, struct http_request *request,
                    struct http_text *text);
     /* The same of a request that any store which holds the bucket answers, and that costs little:
-     * asked after a 404 that does not say what is absent. NULL: then it stays LSIO_E_HTTP. */
+     * asked after a 404 that does not say what is absent. NULL: it is no object that is wanted,
+     * and nothing is ever absent. */
     int (*ask)(struct http_transfer *transfer, struct http_request *request,
                struct http_text *text);
     /* An answer of status 2xx or 416: 0 if its body is to come, else a status, which ends the
@@ -102,7 +103,8 @@ struct http_transfer {
     struct credential_ref *credential; /* of this attempt, or NULL */
     struct http_permit permit;
     /* of the failure */
-    uint16_t code;
+    uint16_t code;    /* the HTTP status; 0: no answer says it */
+    int32_t os_error; /* errno behind it, where that is not the status; or 0 */
     char error_code[64];
     char request_id[64];
     char why[160];
@@ -126,6 +128,11 @@ void transfer_cancel(struct http_transfer *transfer);
 
 /* What is known of a failure, malloc'ed, or NULL. */
 struct driver_detail *transfer_detail(const struct http_transfer *transfer, int32_t status);
+/* The HTTP status or the errno value that is behind it; 0: neither is known. */
+static inline int32_t transfer_code(const struct http_transfer *transfer)
+{
+    return transfer->code ? transfer->code : transfer->os_error;
+}
 
 /* Looks at all running transfers of the worker; called every quarter of the time that one may stand
  * still. */

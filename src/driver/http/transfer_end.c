@@ -16,6 +16,7 @@
  */
 #include "driver/http/transfer_impl.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -47,21 +48,28 @@ void transfer_why(struct http_transfer *t, const char *text)
                     t->credential ? &t->credential->credential : NULL);
 }
 
-struct driver_detail *transfer_detail(const struct http_transfer *t, int32_t status)
+/* The sentence about it. */
+static void failure_tell(const struct http_transfer *t, int32_t status, char *out, size_t bytes)
 {
-    struct driver_detail *detail = calloc(1, sizeof(*detail));
-    char text[sizeof(detail->text) * 2];
+    char text[2 * sizeof(t->why) + sizeof(t->error_code)];
 
-    if (!detail)
-        return NULL;
-    detail->attempts = t->attempts;
-    memcpy(detail->request_id, t->request_id, sizeof(detail->request_id));
     if (t->code)
         snprintf(text, sizeof(text), "the server answered %u%s%s%s%s", t->code,
                  t->error_code[0] ? " " : "", t->error_code, t->why[0] ? ": " : "", t->why);
     else
         snprintf(text, sizeof(text), "%s", t->why[0] ? t->why : lsio_status_text(status));
-    http_redact(detail->text, sizeof(detail->text), text, NULL);
+    http_redact(out, bytes, text, NULL);
+}
+
+struct driver_detail *transfer_detail(const struct http_transfer *t, int32_t status)
+{
+    struct driver_detail *detail = calloc(1, sizeof(*detail));
+
+    if (!detail)
+        return NULL;
+    detail->attempts = t->attempts;
+    memcpy(detail->request_id, t->request_id, sizeof(detail->request_id));
+    failure_tell(t, status, detail->text, sizeof(detail->text));
     return detail;
 }
 
@@ -108,6 +116,22 @@ static void sleep_until(struct http_transfer *t, uint64_t until_ns)
     env->loop_ops->submit(env->loop, &t->timer);
 }
 
+/* Of a server that is down one line tells enough. */
+static void retry_log(const struct http_transfer *t, int32_t status, uint64_t pause_ns)
+{
+    const struct log *log = t->worker->env->log;
+    int level = t->attempts > 1 ? LSIO_LOG_DEBUG : LSIO_LOG_INFO;
+    char why[192], where[192], text[256];
+
+    if (!log || !log->write || level > log->level)
+        return;
+    snprintf(text, sizeof(text), "%s%s", t->request.host, t->request.path);
+    http_redact(where, sizeof(where), text, NULL);
+    failure_tell(t, status, why, sizeof(why));
+    log_line(log, level, "%s: attempt %" PRIu32 " failed, the next one is in %" PRIu64 " ms: %s",
+             where, t->attempts, pause_ns / NS_PER_MS, why);
+}
+
 /* Tries again after a pause, if that is still allowed; else ends with `status`. */
 static void retry(struct http_transfer *t, int32_t status, uint64_t wait_ms)
 {
@@ -128,6 +152,7 @@ static void retry(struct http_transfer *t, int32_t status, uint64_t wait_ms)
     if (wait_ms)
         pause = (wait_ms < HTTP_RETRY_AFTER_MS ? wait_ms : HTTP_RETRY_AFTER_MS) * NS_PER_MS;
     t->worker->env->retries++;
+    retry_log(t, status, pause);
     sleep_until(t, now + pause);
 }
 
@@ -218,6 +243,12 @@ static void error_learn(struct http_transfer *t, const struct http_head *head,
     }
 }
 
+/* False for a listing: where it is absent or refused, nothing is proven of any object. */
+static bool is_of_object(const struct http_transfer *t)
+{
+    return t->ops->ask && !t->asking;
+}
+
 static void error_act(struct http_transfer *t, const struct http_head *head,
                       const struct http_verdict *verdict)
 {
@@ -259,8 +290,8 @@ static void error_act(struct http_transfer *t, const struct http_head *head,
         LSIO_MARK(h08_final);
         break;
     }
-    /* a listing that is absent proves nothing of the object */
-    transfer_finish(t, t->asking && verdict->status == -ENOENT ? LSIO_E_HTTP : verdict->status);
+    transfer_finish(t, !is_of_object(t) && verdict->status == -ENOENT ? LSIO_E_HTTP
+                                                                      : verdict->status);
 }
 
 /* A proxy that refuses is named: the server knows nothing of it. */
@@ -280,7 +311,8 @@ static void error_judge(struct http_transfer *t)
 {
     const struct http_head *head = &t->owner->base.head;
     struct http_judge judge = {.dialect = t->store->settings.address.dialect,
-                               .missing_on_403 = t->store->settings.missing_on_403};
+                               .missing_on_403 =
+                                   t->store->settings.missing_on_403 && is_of_object(t)};
     char region[HTTP_REGION_BYTES];
     struct xml_error xml;
     struct http_verdict verdict;
@@ -292,6 +324,7 @@ static void error_judge(struct http_transfer *t)
     judge.region = region;
     (void)xml_error_parse(t->error_body, t->error_bytes, &xml);
     t->code = head->status;
+    t->os_error = 0;
     snprintf(t->error_code, sizeof(t->error_code), "%s",
              head->error_code[0] ? head->error_code : xml.code);
     snprintf(t->request_id, sizeof(t->request_id), "%s",
@@ -371,6 +404,7 @@ static void transport_failed(struct http_transfer *t)
     int32_t status = transport_status(t->end.error);
 
     t->code = t->end.proxy_status;
+    t->os_error = t->end.os_error;
     t->why[0] = '\0';
     if (t->code)
         proxy_why(t);
@@ -403,7 +437,7 @@ void transfer_attempt_end(struct http_transfer *t)
         error_judge(t);
         return;
     }
-    if (t->end.error == TRANSPORT_OVERLONG && t->enough)
+    if (t->enough) /* however the rest has ended */
         t->end.error = TRANSPORT_OK;
     if (!t->decided && t->end.error != TRANSPORT_OK) {
         transport_failed(t);

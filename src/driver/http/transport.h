@@ -47,6 +47,7 @@ enum transport_error {
 struct transport_end {
     enum transport_error error;
     uint16_t proxy_status; /* what the proxy answered, with TRANSPORT_PROXY */
+    int32_t os_error;      /* errno of what failed; 0: not known */
     bool reused;           /* the connection had carried a request before */
     bool any_bytes;        /* something of an answer had come */
     uint32_t resends;      /* so often it was sent anew, because an idle connection was closed */

@@ -26,9 +26,11 @@
 #include "base/mark.h"
 #include "driver/http/curl_global.h"
 #include "driver/http/curl_impl.h"
+#include "driver/http/curl_setup.h"
 
 #define URL_BYTES_MAX    16384u
 #define TEXT_BYTES_MIN   1024u
+#define CODE_TOO_LARGE   ((CURLcode)100) /* CURLE_TOO_LARGE: older headers have no name for it */
 #define BUFFER_BYTES     (128 * 1024L)
 #define CONNECTIONS_FREE 64u
 
@@ -51,7 +53,7 @@ struct curl_easy {
     struct transport_request *request;
     struct transport *transport;
     uint32_t sends;               /* of the request, each over another connection */
-    bool without_socket;          /* there was no descriptor for one */
+    enum transport_error no_socket; /* why there was none; TRANSPORT_OK: there was */
     enum transport_error refused; /* why a callback made curl stop */
     char why[CURL_ERROR_SIZE];    /* curl's own sentence */
 };
@@ -172,44 +174,10 @@ static curl_socket_t socket_open(void *user, curlsocktype purpose, struct curl_s
     curl_socket_t fd = curl_socket_open(easy->transport, address);
 
     (void)purpose;
-    easy->without_socket = fd == CURL_SOCKET_BAD;
+    easy->no_socket = fd != CURL_SOCKET_BAD                  ? TRANSPORT_OK
+                      : errno == ENOMEM || errno == ENOBUFS ? TRANSPORT_MEMORY
+                                                            : TRANSPORT_SOCKETS;
     return fd;
-}
-
-/* host:port:address[,address] in the user's words, separated by white space. */
-static int addresses_apply(struct curl_easy *easy, const char *resolve)
-{
-    char one[512];
-
-    curl_slist_free_all(easy->addresses);
-    easy->addresses = NULL;
-    for (size_t count; resolve && *(resolve += strspn(resolve, " \t")); resolve += count) {
-        struct curl_slist *longer;
-        count = strcspn(resolve, " \t");
-        if (count >= sizeof(one))
-            return -EINVAL;
-        memcpy(one, resolve, count);
-        one[count] = '\0';
-        longer = curl_slist_append(easy->addresses, one);
-        if (!longer)
-            return -ENOMEM;
-        easy->addresses = longer;
-    }
-    return curl_easy_setopt(easy->curl, CURLOPT_RESOLVE, easy->addresses) ? -ENOMEM : 0;
-}
-
-/* Certificates: curl looks in its own file and folder besides what is given, unless told not to. */
-static CURLcode trust_apply(CURL *curl, const struct transport_target *target)
-{
-    CURLcode code = curl_easy_setopt(curl, CURLOPT_SSL_VERIFYPEER, target->insecure ? 0L : 1L);
-
-    if (!code)
-        code = curl_easy_setopt(curl, CURLOPT_SSL_VERIFYHOST, target->insecure ? 0L : 2L);
-    if (!code && (target->ca_file || target->own_certificates))
-        code = curl_easy_setopt(curl, CURLOPT_CAINFO, target->ca_file);
-    if (!code && (target->ca_path || target->own_certificates))
-        code = curl_easy_setopt(curl, CURLOPT_CAPATH, target->ca_path);
-    return code;
 }
 
 /* A worker keeps as many idle connections as the store that wants most of them. */
@@ -240,6 +208,8 @@ static int before_sending(void *data, char *peer, char *local, int peer_port, in
 static int target_apply(struct transport *transport, struct curl_easy *easy,
                         const struct transport_target *target)
 {
+    const struct curl_trust trust = {
+        target->ca_file, target->ca_path, target->own_certificates, target->insecure};
     CURL *curl = easy->curl;
     CURLcode code = CURLE_OK;
 
@@ -262,7 +232,7 @@ static int target_apply(struct transport *transport, struct curl_easy *easy,
         SET(CURLOPT_MAXAGE_CONN, (long)(target->idle_timeout_ms + 999) / 1000);
     SET(CURLOPT_DNS_SHUFFLE_ADDRESSES, target->randomize_addresses ? 1L : 0L);
     SET(CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
-    code = code ? code : trust_apply(curl, target);
+    code = code ? code : curl_trust_set(curl, &trust);
     if (target->proxy_url)
         SET(CURLOPT_PROXY, target->proxy_url);
     if (target->proxy_excludes)
@@ -281,7 +251,7 @@ static int target_apply(struct transport *transport, struct curl_easy *easy,
     SET(CURLOPT_CLOSESOCKETFUNCTION, curl_socket_close);
     SET(CURLOPT_CLOSESOCKETDATA, transport);
 #undef SET
-    return code ? -ENOMEM : addresses_apply(easy, target->resolve);
+    return code ? -ENOMEM : curl_resolve_set(curl, target->resolve, &easy->addresses);
 }
 
 /* A new handle, of which curl knows nothing yet. */
@@ -442,7 +412,7 @@ static int request_apply(struct curl_easy *easy, struct transport_request *reque
     easy->request = request;
     easy->refused = TRANSPORT_OK;
     easy->sends = 0;
-    easy->without_socket = false;
+    easy->no_socket = TRANSPORT_OK;
     easy->why[0] = '\0';
     return 0;
 }
@@ -461,10 +431,20 @@ static bool handshake_broke_off(const struct curl_easy *easy)
            strstr(easy->why, "unexpected eof");
 }
 
-static enum transport_error error_of(const struct curl_easy *easy, CURLcode code)
+/* A line of the head is longer than anything curl keeps: since 8.6 it says so; before that, in the
+ * middle of a head, that it had no memory. */
+static bool line_too_long(const struct curl_easy *easy, CURLcode code)
 {
     const struct transport_request *request = easy->request;
 
+    return code == CODE_TOO_LARGE ||
+           (code == CURLE_OUT_OF_MEMORY && request->head.status && !request->head_seen);
+}
+
+static enum transport_error error_of(const struct curl_easy *easy, CURLcode code)
+{
+    if (line_too_long(easy, code))
+        return TRANSPORT_PROTOCOL;
     switch (code) {
     case CURLE_OK:
         return TRANSPORT_OK;
@@ -472,7 +452,7 @@ static enum transport_error error_of(const struct curl_easy *easy, CURLcode code
     case CURLE_COULDNT_RESOLVE_PROXY:
         return TRANSPORT_RESOLVE;
     case CURLE_COULDNT_CONNECT:
-        return easy->without_socket ? TRANSPORT_SOCKETS : TRANSPORT_CONNECT;
+        return easy->no_socket ? easy->no_socket : TRANSPORT_CONNECT;
     case CURLE_OPERATION_TIMEDOUT: /* only connecting has a limit */
         return TRANSPORT_SLOW;
     case CURLE_SSL_CONNECT_ERROR:
@@ -482,10 +462,11 @@ static enum transport_error error_of(const struct curl_easy *easy, CURLcode code
     case CURLE_SSL_ISSUER_ERROR:
     case CURLE_SSL_CIPHER:
     case CURLE_SSL_CERTPROBLEM:
+    case CURLE_SSL_CLIENTCERT:
     case CURLE_SSL_ENGINE_INITFAILED:
         return TRANSPORT_TLS;
-    case CURLE_OUT_OF_MEMORY: /* in the middle of a head: what curl 7.88 says of too long a line */
-        return request->head.status && !request->head_seen ? TRANSPORT_PROTOCOL : TRANSPORT_MEMORY;
+    case CURLE_OUT_OF_MEMORY:
+        return TRANSPORT_MEMORY;
     case CURLE_WEIRD_SERVER_REPLY:
     case CURLE_UNSUPPORTED_PROTOCOL: /* HTTP/0.9 */
     case CURLE_BAD_CONTENT_ENCODING:
@@ -519,18 +500,32 @@ static void request_end(struct transport *transport, struct transport_request *r
     request->events->end(request, end);
 }
 
+/* What curl says of the failure, or what that means. */
+static void end_tell(struct transport_end *end, const struct curl_easy *easy, CURLcode code)
+{
+    const char *text = easy->why[0] ? easy->why : curl_easy_strerror(code);
+    /* OpenSSL's words for a record that is none */
+    const char *hint =
+        strstr(text, "wrong version number") ? " (does the server speak plain http?)" : "";
+
+    if (line_too_long(easy, code))
+        text = "a line of the answer's head is too long";
+    snprintf(end->text, sizeof(end->text), "%.*s%s", (int)(sizeof(end->text) - 1 - strlen(hint)),
+             text, hint);
+}
+
 static void easy_done(struct transport *transport, struct curl_easy *easy, CURLcode code)
 {
     struct transport_request *request = easy->request;
     struct transport_end end = {.error = error_of(easy, code)};
-    long connects = 1, proxy_status = 0;
+    long connects = 1, proxy_status = 0, os_error = 0;
 
     if (easy->refused)
         end.error = easy->refused;
     if (request->state == REQUEST_ABORTED)
         end.error = TRANSPORT_ABORTED;
     (void)curl_easy_getinfo(easy->curl, CURLINFO_HTTP_CONNECTCODE, &proxy_status);
-    if (end.error == TRANSPORT_RESET && proxy_status >= 300) {
+    if ((end.error == TRANSPORT_RESET || end.error == TRANSPORT_CONNECT) && proxy_status >= 300) {
         end.error = TRANSPORT_PROXY;
         end.proxy_status = (uint16_t)proxy_status;
     }
@@ -540,9 +535,11 @@ static void easy_done(struct transport *transport, struct curl_easy *easy, CURLc
     end.reused = connects == 0;
     end.any_bytes = request->head.status != 0;
     end.resends = easy->sends ? easy->sends - 1 : 0;
-    if (end.error != TRANSPORT_OK)
-        snprintf(end.text, sizeof(end.text), "%.159s",
-                 easy->why[0] ? easy->why : curl_easy_strerror(code));
+    if (end.error != TRANSPORT_OK) {
+        (void)curl_easy_getinfo(easy->curl, CURLINFO_OS_ERRNO, &os_error);
+        end.os_error = (int32_t)os_error;
+        end_tell(&end, easy, code);
+    }
     (void)curl_multi_remove_handle(transport->multi, easy->curl);
     easy_put(transport, easy);
     request_end(transport, request, &end);
@@ -591,7 +588,11 @@ static void request_remove(struct transport *transport, struct transport_request
 {
     struct curl_easy *easy = request->handle;
 
+    /* As HTTP/1.1's, an HTTP/2 connection that may be dead is not used again, once nobody is left
+     * on it. */
+    (void)curl_easy_setopt(easy->curl, CURLOPT_FORBID_REUSE, 1L);
     (void)curl_multi_remove_handle(transport->multi, easy->curl);
+    (void)curl_easy_setopt(easy->curl, CURLOPT_FORBID_REUSE, 0L);
     easy_put(transport, easy);
     active_remove(transport, request);
     end_later(transport, request, TRANSPORT_ABORTED);
@@ -670,7 +671,7 @@ static void curl_destroy(struct transport *transport, bool forked)
     if (forked) { /* closing notices on the parent's connections would end them */
         for (uint32_t i = 0; i < transport->fd_count; i++)
             (void)close(transport->fds[i]);
-        free(transport->fds);
+        curl_socket_free(transport);
         free(transport);
         return;
     }

@@ -2,7 +2,8 @@
 /*
  * url.c - see url.h: takes URLs apart.
  *
- * Sources: RFC 3986; S3, "Virtual hosting of buckets" and "Dual-stack endpoints" (user guide);
+ * Sources: RFC 3986; S3, "Virtual hosting of buckets", "Dual-stack endpoints" and "AWS PrivateLink
+ * for Amazon S3" (user guide), "Amazon S3 endpoints and quotas" (AWS general reference: FIPS);
  * Cloudflare R2, "S3 API compatibility"; Cloud Storage, "Request endpoints"; Azure Storage,
  * "Storage account endpoints" and "Use the Azure Data Lake Storage URI"; GDAL, "Virtual file
  * systems".
@@ -111,7 +112,7 @@ static int take_bucket(struct http_url *url, const char *rest, struct url_why *w
 
 /* An https address of a service: its host without port, and the decoded path. */
 struct service {
-    const char *host;
+    const char *host; /* lower case */
     size_t host_bytes;
     char *path; /* raw; without the first slash; may be changed */
 };
@@ -142,58 +143,157 @@ static int take_place(struct http_url *url, struct service *service, size_t coun
     return status < 0 ? status : url_take(&url->path, service->path, strlen(service->path));
 }
 
-/* The label that says S3, from the right: [bucket.]s3[.dualstack][.region], [bucket.]s3-region,
- * bucket.s3express-zone.region. NULL if there is none. */
-static const char *s3_label(const char *host, size_t count)
-{
-    const char *end = host + count;
+/* What the name of a server of S3 says. */
+struct s3_host {
+    size_t bucket_bytes; /* its first letters are the bucket; 0: the path names it */
+    const char *region;  /* or NULL */
+    size_t region_bytes;
+    bool dualstack;
+    bool own; /* the server does not follow from bucket and region: it is asked as it is */
+};
 
-    for (;;) {
-        const char *dot = memrchr(host, '.', (size_t)(end - host));
-        const char *label = dot ? dot + 1 : host;
-        if (strncasecmp(label, "s3", 2) == 0 &&
-            (label + 2 == host + count || label[2] == '.' || label[2] == '-' ||
-             strncasecmp(label, "s3express-", 10) == 0))
-            return label;
-        if (!dot)
-            return NULL;
-        end = dot;
+/* The labels of a name from the right. */
+struct labels {
+    const char *begin, *end; /* what is left */
+    const char *label;       /* the last one taken */
+    size_t count;            /* its letters */
+};
+
+static bool label_next(struct labels *labels)
+{
+    const char *dot = memrchr(labels->begin, '.', (size_t)(labels->end - labels->begin));
+
+    labels->label = dot ? dot + 1 : labels->begin;
+    labels->count = (size_t)(labels->end - labels->label);
+    labels->end = dot ? dot : labels->begin;
+    return labels->count > 0;
+}
+
+static bool label_is(const struct labels *labels, const char *text)
+{
+    return labels->count == strlen(text) && strncmp(labels->label, text, labels->count) == 0;
+}
+
+static bool label_begins(const struct labels *labels, const char *text)
+{
+    size_t length = strlen(text);
+
+    return labels->count > length && strncmp(labels->label, text, length) == 0;
+}
+
+/* Takes the letters behind the label's first `skip` for a region: us-east-1, us-gov-west-1. China's
+ * are the ones that the domain ending in .cn has. */
+static bool region_take(struct s3_host *out, const struct labels *labels, size_t skip, bool china)
+{
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyz", digits[] = "0123456789";
+    const char *region = labels->label + skip, *end = labels->label + labels->count;
+    const char *at = region;
+    size_t words = 0;
+
+    while (at < end && strspn(at, letters) >= 2 && at[strspn(at, letters)] == '-') {
+        at += strspn(at, letters) + 1;
+        words++;
     }
+    if (words < 2 || region[2] != '-' || at == end || at + strspn(at, digits) != end ||
+        china != (strncmp(region, "cn-", 3) == 0))
+        return false;
+    out->region = region;
+    out->region_bytes = (size_t)(end - region);
+    return true;
+}
+
+/* [bucket.]bucket.vpce-id.s3.region.vpce: of a private network ("AWS PrivateLink for S3"). */
+static bool s3_of_network(struct labels *labels, bool china, struct s3_host *out)
+{
+    out->own = true;
+    return label_next(labels) && region_take(out, labels, 0, china) && label_next(labels) &&
+           label_is(labels, "s3") && label_next(labels) && label_begins(labels, "vpce-") &&
+           label_next(labels) && label_is(labels, "bucket");
+}
+
+/* bucket.s3-accelerate[.dualstack]: one server for all regions. */
+static bool s3_of_all_regions(struct labels *labels, struct s3_host *out)
+{
+    out->own = true;
+    return (!label_is(labels, "dualstack") || label_next(labels)) &&
+           label_is(labels, "s3-accelerate") && labels->end > labels->begin;
+}
+
+/* Is the label "s3express-ZONE", and behind a bucket of that zone: name--ZONE--x-s3? */
+static bool s3_of_zone(const struct labels *labels)
+{
+    static const char service[] = "s3express-", before[] = "--", after[] = "--x-s3";
+    size_t room = (size_t)(labels->end - labels->begin), zone_bytes, bytes;
+    const char *zone = labels->label + sizeof(service) - 1, *tail;
+
+    if (!label_begins(labels, service))
+        return false;
+    zone_bytes = labels->count - (sizeof(service) - 1);
+    bytes = sizeof(before) - 1 + zone_bytes + sizeof(after) - 1;
+    if (room <= bytes)
+        return false;
+    tail = labels->end - bytes;
+    return strncmp(tail, before, 2) == 0 && strncmp(tail + 2, zone, zone_bytes) == 0 &&
+           strncmp(tail + 2 + zone_bytes, after, sizeof(after) - 1) == 0;
+}
+
+/* Reads the name without the domain. False: a server of something else, and there are many whose
+ * names begin with "s3-" (access points, Object Lambda, web sites, Outposts). The forms:
+ *     [bucket.]s3[.dualstack][.region]      [bucket.]s3-region
+ *     bucket.s3express-zone[.dualstack].region
+ *     [bucket.]s3-fips[.dualstack].region   [bucket.]s3-fips-region
+ * and those of the functions above. */
+static bool s3_host_read(const char *host, size_t count, bool china, struct s3_host *out)
+{
+    static const char fips[] = "s3-fips-", old[] = "s3-";
+    struct labels labels = {.begin = host, .end = host + count};
+    bool good = label_next(&labels);
+
+    memset(out, 0, sizeof(*out));
+    if (good && label_is(&labels, "vpce")) {
+        good = s3_of_network(&labels, china, out);
+    } else if (good && (label_is(&labels, "s3-accelerate") || label_is(&labels, "dualstack"))) {
+        good = s3_of_all_regions(&labels, out);
+    } else if (good && region_take(out, &labels, 0, china)) {
+        good = label_next(&labels);
+        if (good && label_is(&labels, "dualstack")) {
+            out->dualstack = true;
+            good = label_next(&labels);
+        }
+        out->own = label_is(&labels, "s3-fips");
+        good = good && (out->own || label_is(&labels, "s3") || s3_of_zone(&labels));
+    } else if (good && label_begins(&labels, fips)) {
+        out->own = true;
+        good = region_take(out, &labels, sizeof(fips) - 1, china);
+    } else if (good && label_begins(&labels, old)) {
+        good = region_take(out, &labels, sizeof(old) - 1, china);
+    } else {
+        good = good && !china && label_is(&labels, "s3");
+    }
+    out->bucket_bytes = (size_t)(labels.end - host);
+    return good;
 }
 
 static int match_s3(struct http_url *url, struct service *service)
 {
     bool china = url_has_suffix(service->host, service->host_bytes, ".amazonaws.com.cn");
-    const char *end, *label, *region;
-    size_t count;
+    const char *domain = china ? ".amazonaws.com.cn" : ".amazonaws.com";
+    struct s3_host host;
     int status = 0;
 
-    if (!china && !url_has_suffix(service->host, service->host_bytes, ".amazonaws.com"))
+    if (!url_has_suffix(service->host, service->host_bytes, domain) ||
+        !s3_host_read(service->host, service->host_bytes - strlen(domain), china, &host))
         return 0;
-    count = service->host_bytes - strlen(china ? ".amazonaws.com.cn" : ".amazonaws.com");
-    end = service->host + count;
-    label = s3_label(service->host, count);
-    if (!label)
-        return 0;
-    region = memchr(label, '.', (size_t)(end - label));
-    if (region && strncasecmp(region, ".dualstack.", 11) == 0) {
-        url->dualstack = true;
-        region += 10;
-    } else if (!region && label + 2 < end) { /* the older s3-region */
-        region = label + 2;
-    }
-    if (!region || strncasecmp(region + 1, "accelerate", 10) != 0) {
-        /* The host follows from bucket and region. That of "accelerate" is one for all regions. */
+    url->dialect = HTTP_DIALECT_S3;
+    url->dualstack = host.dualstack;
+    if (!host.own) {
         free(url->endpoint);
         url->endpoint = NULL;
-        if (region)
-            status = url_take(&url->region, region + 1, (size_t)(end - region - 1));
     }
-    url->dialect = HTTP_DIALECT_S3;
-    if (status < 0)
-        return status;
-    status =
-        take_place(url, service, label > service->host ? (size_t)(label - service->host) - 1 : 0);
+    if (host.region)
+        status = url_take(&url->region, host.region, host.region_bytes);
+    if (status == 0)
+        status = take_place(url, service, host.bucket_bytes);
     return status < 0 ? status : 1;
 }
 

@@ -12,9 +12,9 @@
  *     gs:// gcs://bucket/prefix
  *     az:// azure:// adl:// abfs[s]://container/prefix   account by option or environment
  *     abfs[s]://container@account.dfs.core.windows.net/prefix
- *     https:// addresses of S3, R2, GCS and Azure, path or virtual-host style, unless their query
- * is signed by S3 or GCS: then they are plain https /vsicurl/URL  /vsis3/  /vsigs/  /vsiaz/ as GDAL
- * writes them
+ *     https:// addresses of S3, R2, GCS and Azure, path or virtual-host style; where the query is
+ *         signed by S3 or GCS, or the host is another service's, they are plain https
+ *     /vsicurl/URL  /vsis3/  /vsigs/  /vsiaz/ as GDAL writes them
  *
  * Paths of s3, gs and az URLs are keys: raw bytes, nothing is decoded. Those of https addresses are
  * URLs: escapes are decoded where they name a bucket's key, and left alone on plain http.

@@ -223,12 +223,13 @@ static int directory_walk(struct walk *walk, const struct visit *above)
 }
 
 int local_list(struct lsio_store *base, const char *prefix, char delimiter, lsio_list_fn *on_page,
-               void *data)
+               void *data, struct driver_failure *failure)
 {
     struct local_store *store = local_store_of(base);
     struct walk *walk;
     int status;
 
+    (void)failure; /* the status says all */
     if (driver_prefix_check(prefix) < 0 || (delimiter != 0 && delimiter != '/') || !on_page)
         return -EINVAL;
     if (strlen(prefix) >= KEY_BYTES_MAX)

@@ -98,7 +98,7 @@ void local_describe_object(struct driver_object *object);
 
 /* list.c, inline.c */
 int local_list(struct lsio_store *store, const char *prefix, char delimiter, lsio_list_fn *on_page,
-               void *data);
+               void *data, struct driver_failure *failure);
 int local_read_inline(struct lsio_store *store, const char *key, const struct driver_range *ranges,
                       size_t count);
 

@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/mark.h"
 #include "driver/key.h"
@@ -63,7 +64,7 @@ static int percent_decode(char *text)
  */
 static int path_of(const char *url, char **out)
 {
-    bool is_url = strncmp(url, file_scheme, sizeof(file_scheme) - 1) == 0;
+    bool is_url = strncasecmp(url, file_scheme, sizeof(file_scheme) - 1) == 0;
     char *path;
 
     if (is_url) {
@@ -148,7 +149,9 @@ static int root_open(struct local_store *store, const struct driver_open *open)
         return 0;
     status = store->root_fd;
     LSIO_MARK(root_not_there);
-    say_why(open, "the store's root cannot be opened");
+    say_why(open, status == -ENOENT    ? "there is no such directory"
+                  : status == -ENOTDIR ? "it is no directory"
+                                       : "the directory cannot be opened");
     return status;
 }
 

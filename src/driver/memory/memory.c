@@ -280,13 +280,14 @@ static int entries_list(const struct memory_entry *entries, size_t count, size_t
 }
 
 static int memory_list(struct lsio_store *store, const char *prefix, char delimiter,
-                       lsio_list_fn *on_page, void *data)
+                       lsio_list_fn *on_page, void *data, struct driver_failure *failure)
 {
     struct memory_entry *entries = NULL;
     struct listing listing;
     size_t count = 0;
     int status;
 
+    (void)failure; /* the status says all */
     if (driver_prefix_check(prefix) < 0 || (delimiter != 0 && delimiter != '/') || !on_page)
         return -EINVAL;
     status = listing_init(&listing, on_page, data);

@@ -64,6 +64,9 @@ static X509 *certificate_issue(const struct issue *issue)
         !extension_add(certificate, issuer, NID_basic_constraints,
                        issue->is_ca ? "critical,CA:TRUE" : "critical,CA:FALSE") ||
         !extension_add(certificate, issuer, NID_subject_key_identifier, "hash") ||
+        /* RFC 5280, section 4.2.1.1: all but self-signed ones must have it */
+        (issue->issuer &&
+         !extension_add(certificate, issuer, NID_authority_key_identifier, "keyid")) ||
         (issue->is_ca &&
          !extension_add(certificate, issuer, NID_key_usage, "critical,keyCertSign,cRLSign")) ||
         (issue->alternatives &&

@@ -67,6 +67,8 @@ static void variable_print(const struct http_option *option)
 
 int main(void)
 {
+    const char *between = "";
+
     printf("| option | stores | variable | meaning |\n|---|---|---|---|\n");
     for (size_t i = 0; i < http_option_count; i++) {
         const struct http_option *option = &http_options[i];
@@ -89,6 +91,15 @@ int main(void)
             continue;
         putchar(' ');
         words_print(http_options[i].names, " ");
+    }
+    printf(".\nKnown, and refused for want of support:");
+    for (size_t i = 0; i < http_option_count; i++) {
+        if (http_options[i].kind != HTTP_OPTION_REFUSED)
+            continue;
+        printf("%s ", between);
+        words_print(http_options[i].names, " ");
+        printf(" (use %s)", http_options[i].meaning);
+        between = ",";
     }
     printf(".\n");
     return 0;

@@ -5,12 +5,17 @@
     marks.py ROOT DIR
 
 DIR is what LSIO_MARKS_DIR named while the tests ran. The exit status is 1 if a mark of ROOT/src was
-not reached, or if two marks have one name.
+not reached, if two marks have one name, or if a row of the network's faults (rows.py: H1 ...) has
+none of its own: a mark h01_... that a test reached whose LSIO_ROWS line names the row.
 """
 
 import os
 import re
 import sys
+
+sys.dont_write_bytecode = True
+
+import rows
 
 DEFINITION = os.path.join("base", "mark.h")
 
@@ -31,26 +36,47 @@ def marks_of(source_root):
     return found
 
 
+def reached_in(log):
+    """mark -> the tests that reached it, named as rows.py names them"""
+    reached = {}
+    if os.path.exists(log):
+        with open(log, encoding="utf-8") as file:
+            for mark, program in (line.split() for line in file):
+                test = re.sub(r"^test-([a-z]+)-", r"\1.", program)
+                reached.setdefault(mark, set()).add(test)
+    return reached
+
+
+def rows_without_marks(root, marks, reached):
+    """Of the network's rows, those that no mark of their own shows to be what their tests meet."""
+    tests_of, _ = rows.collect(root)
+    for row in rows.ROWS:
+        if not row.startswith("H"):
+            continue
+        own = [mark for mark in marks if re.match("h0*%s_" % row[1:], mark)]
+        if not own:
+            yield "row %s has no mark" % row
+        elif not any(reached.get(mark, set()) & set(tests_of.get(row, ())) for mark in own):
+            yield "row %s: no test of its own reached %s" % (row, " or ".join(sorted(own)))
+
+
 def main():
     if len(sys.argv) != 3:
         print(__doc__, file=sys.stderr)
         return 2
     marks = marks_of(os.path.join(sys.argv[1], "src"))
-    log = os.path.join(sys.argv[2], "reached")
-    reached = set()
-    if os.path.exists(log):
-        with open(log, encoding="utf-8") as file:
-            reached = set(file.read().split())
-    bad = 0
+    reached = reached_in(os.path.join(sys.argv[2], "reached"))
+    problems = []
     for mark, places in sorted(marks.items(), key=lambda item: item[1]):
         if len(places) > 1:
-            print("mark %s stands in several places: %s" % (mark, ", ".join(places)))
-            bad += 1
+            problems.append("mark %s stands in several places: %s" % (mark, ", ".join(places)))
         elif mark not in reached:
-            print("never reached: %s (src/%s)" % (mark, places[0]))
-            bad += 1
-    print("marks: %d of %d reached" % (len(reached & marks.keys()), len(marks)))
-    return 1 if bad or not marks else 0
+            problems.append("never reached: %s (src/%s)" % (mark, places[0]))
+    problems += rows_without_marks(sys.argv[1], marks, reached)
+    for problem in problems:
+        print(problem)
+    print("marks: %d of %d reached" % (len(reached.keys() & marks.keys()), len(marks)))
+    return 1 if problems or not marks else 0
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@
 #include <curl/curl.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 /* One part of a URL, or NULL; curl_free() it. */
 static char *url_part(const char *url, CURLUPart part)
@@ -18,7 +19,7 @@ static char *url_part(const char *url, CURLUPart part)
     char *text = NULL;
 
     if (parsed && (curl_url_set(parsed, CURLUPART_URL, url, 0) != CURLUE_OK ||
-                   curl_url_get(parsed, part, &text, 0) != CURLUE_OK))
+                   curl_url_get(parsed, part, &text, CURLU_DEFAULT_PORT) != CURLUE_OK))
         text = NULL;
     curl_url_cleanup(parsed);
     return text;
@@ -63,6 +64,21 @@ bool credential_url_is_loopback(const char *url)
     if (inet_pton(AF_INET6, host, &address6) == 1)
         return memcmp(&address6, &loopback6, sizeof(address6)) == 0;
     return strcmp(host, "localhost") == 0;
+}
+
+bool credential_url_is_at(const char *url, const char *server)
+{
+    static const CURLUPart parts[] = {CURLUPART_SCHEME, CURLUPART_HOST, CURLUPART_PORT};
+    char whole[512];
+    bool same = snprintf(whole, sizeof(whole), "https://%s/", server) < (int)sizeof(whole);
+
+    for (size_t i = 0; same && i < sizeof(parts) / sizeof(parts[0]); i++) {
+        char *one = url_part(url, parts[i]), *other = url_part(whole, parts[i]);
+        same = one && other && strcasecmp(one, other) == 0;
+        curl_free(one);
+        curl_free(other);
+    }
+    return same;
 }
 
 bool credential_url_is_safe(const char *url)

@@ -5,7 +5,7 @@
  * Source: AWS SDKs and Tools reference guide, "Shared config and credentials files". In the config
  * file a profile is [profile NAME], the default one [default] or [profile default], of which the
  * longer form counts; in the credentials file it is [NAME]. A section that appears twice is one;
- * of a key that appears twice the last counts.
+ * of a key that appears twice the last counts. Keys of nested blocks are written BLOCK.KEY here.
  */
 #define _GNU_SOURCE /* strdup */
 #include "driver/http/credential/aws_profile.h"
@@ -37,11 +37,17 @@ static const char *const key_names[AWS_PROFILE_KEY_COUNT] = {
     [AWS_PROFILE_REGION] = "region",
     [AWS_PROFILE_ENDPOINT_URL] = "endpoint_url",
     [AWS_PROFILE_CA_BUNDLE] = "ca_bundle",
+    [AWS_PROFILE_USE_DUALSTACK] = "use_dualstack_endpoint",
+    [AWS_PROFILE_S3_USE_DUALSTACK] = "s3.use_dualstack_endpoint",
+    [AWS_PROFILE_S3_ADDRESSING_STYLE] = "s3.addressing_style",
+    [AWS_PROFILE_S3_ENDPOINT_URL] = "s3.endpoint_url",
+    [AWS_PROFILE_SERVICES] = "services",
+    [AWS_PROFILE_IGNORE_ENDPOINTS] = "ignore_configured_endpoint_urls",
 };
 
 /* One pass over one file. */
 struct profile_reader {
-    const char *prefix; /* of the section's name: "profile", "sso-session" or NULL for none */
+    const char *prefix; /* of the section's name: "profile", "services" or NULL for none */
     const char *name;
     char **values;
     bool found;
@@ -81,7 +87,18 @@ static void values_wipe(char **values)
     }
 }
 
-static int on_property(void *data, const char *section, const char *key, const char *value)
+static bool key_is(const char *name, const char *block, const char *key)
+{
+    size_t count = block ? strlen(block) : 0;
+
+    if (!block)
+        return strcmp(name, key) == 0;
+    return strncmp(name, block, count) == 0 && name[count] == '.' &&
+           strcmp(name + count + 1, key) == 0;
+}
+
+static int on_property(void *data, const char *section, const char *block, const char *key,
+                       const char *value)
 {
     struct profile_reader *reader = data;
 
@@ -93,7 +110,7 @@ static int on_property(void *data, const char *section, const char *key, const c
     }
     reader->found = true;
     for (int i = 0; key && i < AWS_PROFILE_KEY_COUNT; i++) {
-        if (strcmp(key, key_names[i]) != 0)
+        if (!key_is(key_names[i], block, key))
             continue;
         http_secret_free(reader->values[i]);
         reader->values[i] = NULL;
@@ -146,10 +163,10 @@ int aws_profile_load(struct credential_request *request, const char *name,
     return status;
 }
 
-int aws_profile_load_sso(struct credential_request *request, const char *name,
-                         struct aws_profile *profile)
+int aws_profile_load_section(struct credential_request *request, const char *kind, const char *name,
+                             struct aws_profile *profile)
 {
-    struct profile_reader config = {"sso-session", name, profile->config};
+    struct profile_reader config = {kind, name, profile->config};
     int status = file_read(request, CREDENTIAL_CONFIG_FILE, ".aws/config", &config);
 
     profile->found = config.found;
@@ -169,20 +186,34 @@ const char *aws_profile_value(void *profile, const char *name)
     return NULL;
 }
 
-int aws_profile_load_early(const char *name, credential_environment_fn *environment, void *data,
-                           struct aws_profile *profile, char *why, size_t why_bytes)
+/* Endpoints of one service stand in a section that the profile names, not in the profile's own
+ * block for it. */
+static int services_load(struct credential_request *request, struct aws_profile *profile)
 {
-    struct credential_settings settings = {.callback = NULL};
-    struct credential_request request = {.settings = &settings};
-    int status = credential_settings_set(&settings, CREDENTIAL_PROFILE, name);
+    const char *name = aws_profile_get(profile, AWS_PROFILE_SERVICES);
+    struct aws_profile section = {.found = false};
+    int status = name ? aws_profile_load_section(request, "services", name, &section) : 0;
+    char **endpoint = &section.config[AWS_PROFILE_S3_ENDPOINT_URL];
+
+    http_secret_free(profile->credentials[AWS_PROFILE_S3_ENDPOINT_URL]);
+    http_secret_free(profile->config[AWS_PROFILE_S3_ENDPOINT_URL]);
+    profile->credentials[AWS_PROFILE_S3_ENDPOINT_URL] = NULL;
+    profile->config[AWS_PROFILE_S3_ENDPOINT_URL] = *endpoint;
+    *endpoint = NULL;
+    aws_profile_finish(&section);
+    return status;
+}
+
+int aws_profile_load_early(void *profile, const struct credential_settings *settings, char *why,
+                           size_t why_bytes)
+{
+    struct credential_request request = {.settings = settings};
+    int status = aws_profile_load(&request, aws_profile_name(&request), profile);
 
     if (status == 0)
-        status = credential_settings_environment(&settings, environment, data);
-    if (status == 0)
-        status = aws_profile_load(&request, aws_profile_name(&request), profile);
+        status = services_load(&request, profile);
     if (status < 0 && why)
         snprintf(why, why_bytes, "%s", request.why);
-    credential_settings_finish(&settings);
     return status;
 }
 

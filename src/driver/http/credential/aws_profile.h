@@ -34,6 +34,12 @@ enum aws_profile_key {
     AWS_PROFILE_REGION,
     AWS_PROFILE_ENDPOINT_URL,
     AWS_PROFILE_CA_BUNDLE,
+    AWS_PROFILE_USE_DUALSTACK,
+    AWS_PROFILE_S3_USE_DUALSTACK, /* in the block "s3 =" */
+    AWS_PROFILE_S3_ADDRESSING_STYLE,
+    AWS_PROFILE_S3_ENDPOINT_URL, /* in that block of the section [services NAME] */
+    AWS_PROFILE_SERVICES,
+    AWS_PROFILE_IGNORE_ENDPOINTS,
     AWS_PROFILE_KEY_COUNT
 };
 
@@ -47,17 +53,20 @@ struct aws_profile {
  * also when there is no such profile, or a status and a sentence. Finish it in either case. */
 int aws_profile_load(struct credential_request *request, const char *name,
                      struct aws_profile *profile);
-/* The same for a section [sso-session NAME], which only the config file has. */
-int aws_profile_load_sso(struct credential_request *request, const char *name,
-                         struct aws_profile *profile);
+/* The same for a section [KIND NAME], as sso-session and services, which only the config file has.
+ */
+int aws_profile_load_section(struct credential_request *request, const char *kind, const char *name,
+                             struct aws_profile *profile);
 const char *aws_profile_get(const struct aws_profile *profile, enum aws_profile_key key);
 void aws_profile_finish(struct aws_profile *profile);
 
-/* For who opens a store, before its settings exist: loads the profile `name`, or if that is NULL
- * the one that the environment names. `why` (may be NULL) gets the sentence. Finish it, too. */
-int aws_profile_load_early(const char *name, credential_environment_fn *environment, void *data,
-                           struct aws_profile *profile, char *why, size_t why_bytes);
-/* A value by its name in the file, as a credential_environment_fn: `profile` is the struct. */
+/* For who opens a store, as its settings' profile_load: `profile` is the struct. Loads the profile
+ * that these settings name, with the S3 endpoint of its services section. `why` (may be NULL) gets
+ * the sentence. Finish it, too. */
+int aws_profile_load_early(void *profile, const struct credential_settings *settings, char *why,
+                           size_t why_bytes);
+/* A value by its name in the file ("region", "s3.addressing_style"), as a
+ * credential_environment_fn: `profile` is the struct. */
 const char *aws_profile_value(void *profile, const char *name);
 
 /* The name of the profile to use: set, or "default". */

@@ -75,7 +75,7 @@ static int sso_keys(struct credential_request *request, const struct aws_profile
     int status = 0;
 
     if (sso.session) {
-        status = aws_profile_load_sso(request, sso.session, &session);
+        status = aws_profile_load_section(request, "sso-session", sso.session, &session);
         sso.start_url = aws_profile_get(&session, AWS_PROFILE_SSO_START_URL);
         sso.region = aws_profile_get(&session, AWS_PROFILE_SSO_REGION);
     }

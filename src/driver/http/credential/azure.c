@@ -13,6 +13,7 @@
 #include "driver/http/credential/azure.h"
 
 #include <string.h>
+#include <strings.h>
 
 #include "base/error.h"
 #include "driver/http/credential/azure_connection.h"
@@ -30,6 +31,15 @@ struct azure_place {
 static const char *place_get(const struct azure_place *place, enum credential_key key)
 {
     return credential_settings_get(place->request->settings, place->from, key);
+}
+
+/* A key or a signature belongs to the account that is named beside it, if one is: for another's
+ * store nothing is signed with the one, and the other is not sent there. */
+static bool of_another(const struct azure_place *place, const char *account)
+{
+    const char *store = credential_get(place->request, CREDENTIAL_AZURE_ACCOUNT);
+
+    return account && store && strcasecmp(account, store) != 0;
 }
 
 static int out_key(const struct azure_place *place, const char *key, struct http_credential *out)
@@ -111,7 +121,10 @@ static int connection_string(const struct azure_place *place, const char *text,
 
     if (status < 0)
         return credential_why(place->request, status, "the connection string is not understood");
-    if (connection.key && connection.account)
+    if (of_another(place, connection.account))
+        status = credential_why(place->request, CREDENTIAL_NOT_CONFIGURED,
+                                "the connection string is for another storage account");
+    else if (connection.key && connection.account)
         status = credential_out(place->request, out, HTTP_CREDENTIAL_AZURE_KEY, connection.account,
                                 connection.key, NULL, 0, place->source);
     else if (connection.sas)
@@ -126,18 +139,19 @@ static int connection_string(const struct azure_place *place, const char *text,
 static int place_ask(const struct azure_place *place, struct http_credential *out)
 {
     struct credential_request *request = place->request;
+    bool other = of_another(place, place_get(place, CREDENTIAL_AZURE_ACCOUNT));
     const char *value;
 
     if ((value = place_get(place, CREDENTIAL_AZURE_TOKEN)))
         return credential_out(request, out, HTTP_CREDENTIAL_BEARER, NULL, NULL, value, 0,
                               place->source);
-    if ((value = place_get(place, CREDENTIAL_AZURE_KEY)))
+    if (!other && (value = place_get(place, CREDENTIAL_AZURE_KEY)))
         return out_key(place, value, out);
     if ((value = place_get(place, CREDENTIAL_AZURE_FEDERATED_TOKEN_FILE)))
         return workload_token(place, value, out);
     if ((value = place_get(place, CREDENTIAL_AZURE_CLIENT_SECRET)))
         return client_token(place, value, NULL, out);
-    if ((value = place_get(place, CREDENTIAL_AZURE_SAS)))
+    if (!other && (value = place_get(place, CREDENTIAL_AZURE_SAS)))
         return out_sas(place, value, out);
     if ((value = place_get(place, CREDENTIAL_AZURE_CONNECTION_STRING)))
         return connection_string(place, value, out);

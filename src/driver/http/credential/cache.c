@@ -8,7 +8,8 @@
  *     REFRESH_S (or a tenth of its life, if that is less) before the expiry
  *                                  given out, and a search begins
  *     last search failed           its status, for FAILURE_HOLD_MS; then a search again. What has
- *                                  not expired yet is given out meanwhile
+ *                                  not expired yet is given out meanwhile. Want of memory says
+ *                                  nothing of the providers, and holds for SHORTAGE_HOLD_MS
  * One search at a time, one job of the helper. So ten thousand chunks that begin at once ask once,
  * and a provider that fails is not asked once per chunk.
  *
@@ -35,10 +36,11 @@
 #include "base/error.h"
 #include "base/mark.h"
 
-#define REFRESH_S       300u
-#define EXPIRY_SLACK_S  5u /* a request takes time to arrive */
-#define FAILURE_HOLD_MS 5000u
-#define SEARCH_MS       60000u
+#define REFRESH_S        300u
+#define EXPIRY_SLACK_S   5u /* a request takes time to arrive */
+#define FAILURE_HOLD_MS  5000u
+#define SHORTAGE_HOLD_MS 50u /* so that those who wait see it, and do not search in a circle */
+#define SEARCH_MS        60000u
 
 struct credential_cache {
     /* frozen */
@@ -145,7 +147,8 @@ static void answer_take(struct credential_cache *cache, int status, struct crede
     uint64_t expires_s, life_s;
 
     cache->failure = status;
-    cache->failure_until_ms = cache->world.now_ms(cache->world.data) + FAILURE_HOLD_MS;
+    cache->failure_until_ms = cache->world.now_ms(cache->world.data) +
+                              (status == -ENOMEM ? SHORTAGE_HOLD_MS : FAILURE_HOLD_MS);
     if (status < 0) {
         LSIO_MARK(credential_search_failed);
         return;

@@ -8,7 +8,8 @@
  *     status = credential_cache_get(cache, &wait, &ref);
  *     0                  sign with ref->credential, then credential_ref_release(ref)
  *     CREDENTIAL_WAIT    wait.node.run() runs on this worker when there is an answer: get again
- *     negative           nothing to sign with; credential_cache_report() says why
+ *     negative           nothing to sign with: credential_cache_report() says why; the status is
+ *                        about the provider, never about what was to be read
  *
  * Any other thread: credential_cache_get_blocking().
  */

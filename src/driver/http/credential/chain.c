@@ -93,7 +93,8 @@ int credential_chain_run(struct credential_request *request, struct http_credent
         status = link->ask(request, out);
         if (status == 0)
             return 0;
-        report_add(report, bytes, link->name, request->why);
+        if (status < 0 || request->why[0])
+            report_add(report, bytes, link->name, request->why);
         if (status < 0) {
             http_credential_wipe(out);
             return status;

@@ -6,6 +6,10 @@
  * What libcurl would do on its own and must not: follow redirects, other protocols than HTTP and
  * HTTPS, .netrc, signals (NOSIGNAL), proxies for metadata endpoints. libcurl's message buffer is
  * not used, for it may quote what was sent; the caller names the host.
+ *
+ * A store's `insecure` is said of that store's server. What token servers get, long-lived secrets,
+ * is worth more than what the store's server gets, so their certificates are checked all the same,
+ * unless such a server is the store's own.
  */
 #define _GNU_SOURCE /* explicit_bzero */
 #include "driver/http/credential/fetch.h"
@@ -16,7 +20,9 @@
 #include <strings.h>
 
 #include "base/error.h"
+#include "driver/http/credential/provider.h"
 #include "driver/http/curl_global.h"
+#include "driver/http/curl_setup.h"
 
 struct fetch {
     const struct fetch_client *client;
@@ -101,16 +107,12 @@ static int status_of(CURLcode code)
 static CURLcode set_client(CURL *curl, const struct fetch *fetch)
 {
     const struct fetch_client *client = fetch->client;
-    CURLcode code = CURLE_OK;
+    const struct curl_trust trust = {
+        client->ca_file, client->ca_directory, client->own_certificates,
+        client->insecure_server &&
+            credential_url_is_at(fetch->request->url, client->insecure_server)};
+    CURLcode code = curl_trust_set(curl, &trust);
 
-    if (client->ca_file)
-        code = curl_easy_setopt(curl, CURLOPT_CAINFO, client->ca_file);
-    if (code == CURLE_OK && client->ca_directory)
-        code = curl_easy_setopt(curl, CURLOPT_CAPATH, client->ca_directory);
-    if (code == CURLE_OK && client->insecure) {
-        curl_easy_setopt(curl, CURLOPT_SSL_VERIFYPEER, 0L);
-        curl_easy_setopt(curl, CURLOPT_SSL_VERIFYHOST, 0L);
-    }
     if (code == CURLE_OK && fetch->request->no_proxy)
         code = curl_easy_setopt(curl, CURLOPT_PROXY, "");
     else if (code == CURLE_OK && client->proxy)
@@ -176,7 +178,7 @@ int fetch_curl(const struct fetch_client *client, const struct fetch_request *re
                struct fetch_response *response)
 {
     struct fetch fetch = {client, request, response};
-    struct curl_slist *headers;
+    struct curl_slist *headers, *addresses = NULL;
     CURLcode code = CURLE_OUT_OF_MEMORY;
     CURL *curl;
     long status = 0;
@@ -193,11 +195,16 @@ int fetch_curl(const struct fetch_client *client, const struct fetch_request *re
         if (code == CURLE_OK)
             code = curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
         if (code == CURLE_OK)
+            failed = curl_resolve_set(curl, client->resolve, &addresses);
+        if (code == CURLE_OK && failed)
+            code = failed == -ENOMEM ? CURLE_OUT_OF_MEMORY : CURLE_URL_MALFORMAT;
+        if (code == CURLE_OK)
             code = curl_easy_perform(curl);
         if (code == CURLE_OK)
             curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
         curl_easy_cleanup(curl);
     }
+    curl_slist_free_all(addresses);
     headers_free(headers);
     response->status = (int)status;
     return status_of(code);

@@ -43,9 +43,11 @@ struct fetch_response {
 /* What all requests of a store have in common; the strings are borrowed. */
 struct fetch_client {
     const char *ca_file, *ca_directory; /* NULL: libcurl's own */
+    bool own_certificates;              /* none of libcurl's own besides */
+    const char *resolve;                /* host:port:address[,address] ..., as curl's --resolve */
     const char *proxy;                  /* NULL: what the environment says; "": none */
-    const char *proxy_excludes; /* hosts that no proxy is used for, as in no_proxy; or NULL */
-    bool insecure;              /* certificates are not checked */
+    const char *proxy_excludes;  /* hosts that no proxy is used for, as in no_proxy; or NULL */
+    const char *insecure_server; /* host[:port]: the one that may have any certificate, or NULL */
 };
 
 /* 0 when an answer came, whatever its HTTP status. Otherwise no answer: -ETIMEDOUT, -EHOSTUNREACH

@@ -151,7 +151,7 @@ static int by_file(struct credential_request *request, const char *path,
     int status = secret_text_add_file(&text, path);
 
     if (status < 0)
-        credential_why(request, status, "cannot be read: %s", lsio_status_text(status));
+        credential_why(request, status, "cannot be read: %s", credential_file_text(status));
     else
         status = by_json(request, secret_text_get(&text), text.used, out);
     if (status < 0) {

@@ -277,6 +277,11 @@ int credential_oauth(struct credential_request *request, const char *url, const 
 
 /* ------------------------------------------------------------------------------------- files -- */
 
+const char *credential_file_text(int status)
+{
+    return status == -ENOENT ? "there is no such file" : lsio_status_text(status);
+}
+
 int credential_token_file(struct credential_request *request, const char *path,
                           struct secret_text *out)
 {
@@ -285,7 +290,7 @@ int credential_token_file(struct credential_request *request, const char *path,
 
     if (status < 0)
         return credential_why(request, status, "cannot read %.150s: %s", path,
-                              lsio_status_text(status));
+                              credential_file_text(status));
     while (out->used > 0 && strchr(" \t\r\n", out->base[out->used - 1]))
         out->base[--out->used] = '\0';
     lead = strspn(secret_text_get(out), " \t\r\n");
@@ -332,13 +337,14 @@ int credential_callback(struct credential_request *request, struct http_credenti
     enum http_credential_kind kind;
     int status;
 
-    if (!request->settings->callback)
-        return credential_why(request, CREDENTIAL_NOT_CONFIGURED, "no callback was given");
+    if (!request->settings->callback) /* nobody who has given none wants to read of it */
+        return CREDENTIAL_NOT_CONFIGURED;
     status = request->settings->callback(request->settings->callback_data, &answer);
     answer.error[sizeof(answer.error) - 1] = '\0';
     if (status < 0)
-        return credential_why(request, status, "%s",
-                              answer.error[0] ? answer.error : lsio_status_text(status));
+        return answer.error[0]
+                   ? credential_why(request, status, "%s", answer.error)
+                   : credential_why(request, status, "it returned %s", lsio_status_name(status));
     kind = answer_kind(request->store, &answer);
     if (kind == HTTP_CREDENTIAL_NONE)
         return credential_why(request, -EINVAL, "it gave no whole set for this kind of store");

@@ -117,6 +117,8 @@ int credential_oauth_answer(struct credential_request *request, const char *url,
                             const struct fetch_response *response, struct http_credential *out,
                             const char *source);
 
+/* The sentence of a status that a file gave: lsio_status_text() speaks of objects. */
+const char *credential_file_text(int status);
 /* Reads a file that holds a token, without the white space around it. 0, or a status and a
  * sentence that names the file; an empty or forged one (control characters) is -EINVAL. */
 int credential_token_file(struct credential_request *request, const char *path,
@@ -130,6 +132,8 @@ bool credential_url_is_loopback(const char *url);
 /* The host of a URL for messages and rules, lower-cased, without brackets and port; "" if it is
  * none. */
 void credential_url_host(const char *url, char *out, size_t bytes);
+/* True if that is where `server` is: host[:port] of https, as in a Host header. */
+bool credential_url_is_at(const char *url, const char *server);
 /* True if secrets may be sent there: https, or this machine. */
 bool credential_url_is_safe(const char *url);
 

@@ -17,11 +17,11 @@
 #define NAMES_MAX 4
 
 /* The first name that is set counts. Sources: the SDKs' and gcloud's reference pages; GDAL's
- * network file systems (AWS_NO_SIGN_REQUEST, GS_*); object_store's AZURE_* and GOOGLE_* names. */
+ * network file systems (AWS_NO_SIGN_REQUEST, GS_*); object_store's names. */
 static const char *const variables[CREDENTIAL_KEY_COUNT][NAMES_MAX] = {
     [CREDENTIAL_ACCESS_KEY_ID] = {"AWS_ACCESS_KEY_ID"},
     [CREDENTIAL_SECRET_ACCESS_KEY] = {"AWS_SECRET_ACCESS_KEY"},
-    [CREDENTIAL_SESSION_TOKEN] = {"AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN"},
+    [CREDENTIAL_SESSION_TOKEN] = {"AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN", "AWS_TOKEN"},
     [CREDENTIAL_PROFILE] = {"AWS_PROFILE", "AWS_DEFAULT_PROFILE"},
     [CREDENTIAL_CONFIG_FILE] = {"AWS_CONFIG_FILE"},
     [CREDENTIAL_SHARED_CREDENTIALS_FILE] = {"AWS_SHARED_CREDENTIALS_FILE"},
@@ -47,11 +47,11 @@ static const char *const variables[CREDENTIAL_KEY_COUNT][NAMES_MAX] = {
     [CREDENTIAL_AZURE_TOKEN] = {"AZURE_STORAGE_TOKEN", "AZURE_STORAGE_ACCESS_TOKEN"},
     [CREDENTIAL_AZURE_CONNECTION_STRING] = {"AZURE_STORAGE_CONNECTION_STRING"},
     [CREDENTIAL_AZURE_TENANT_ID] = {"AZURE_TENANT_ID", "AZURE_STORAGE_TENANT_ID",
-                                    "AZURE_AUTHORITY_ID"},
+                                    "AZURE_AUTHORITY_ID", "AZURE_STORAGE_AUTHORITY_ID"},
     [CREDENTIAL_AZURE_CLIENT_ID] = {"AZURE_CLIENT_ID", "AZURE_STORAGE_CLIENT_ID"},
     [CREDENTIAL_AZURE_CLIENT_SECRET] = {"AZURE_CLIENT_SECRET", "AZURE_STORAGE_CLIENT_SECRET"},
     [CREDENTIAL_AZURE_FEDERATED_TOKEN_FILE] = {"AZURE_FEDERATED_TOKEN_FILE"},
-    [CREDENTIAL_AZURE_AUTHORITY_HOST] = {"AZURE_AUTHORITY_HOST"},
+    [CREDENTIAL_AZURE_AUTHORITY_HOST] = {"AZURE_AUTHORITY_HOST", "AZURE_STORAGE_AUTHORITY_HOST"},
     [CREDENTIAL_AZURE_IDENTITY_ENDPOINT] = {"IDENTITY_ENDPOINT"},
     [CREDENTIAL_AZURE_IDENTITY_HEADER] = {"IDENTITY_HEADER"},
     [CREDENTIAL_AZURE_MSI_ENDPOINT] = {"AZURE_MSI_ENDPOINT", "AZURE_IDENTITY_ENDPOINT"},
@@ -106,6 +106,12 @@ int credential_settings_environment(struct credential_settings *settings,
             return -ENOMEM;
     }
     return 0;
+}
+
+void credential_settings_forget_servers(struct credential_settings *settings)
+{
+    (void)value_replace(&settings->environment[CREDENTIAL_STS_ENDPOINT], NULL);
+    (void)value_replace(&settings->environment[CREDENTIAL_SSO_ENDPOINT], NULL);
 }
 
 int credential_settings_copy(struct credential_settings *out,

@@ -102,6 +102,9 @@ typedef const char *credential_environment_fn(void *data, const char *name);
 int credential_settings_environment(struct credential_settings *settings,
                                     credential_environment_fn *read, void *data);
 
+/* Unsets the servers of AWS's token services that the environment names. */
+void credential_settings_forget_servers(struct credential_settings *settings);
+
 int credential_settings_copy(struct credential_settings *out,
                              const struct credential_settings *from);
 
