@@ -239,6 +239,19 @@ static void store_refill(struct api *api, const char *folder)
         closedir(dir);
 }
 
+/* The kernel gives back what rings have locked a while after they were closed, here or by a program
+ * that has ended: a user who may lock little (RLIMIT_MEMLOCK) has to wait for it. */
+static int context_create(const struct lsio_config *config, struct lsio_context **out)
+{
+    int status = lsio_context_create(config, out);
+
+    for (int tries = 0; status == -ENOMEM && tries < 250; tries++) {
+        nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
+        status = lsio_context_create(config, out);
+    }
+    return status;
+}
+
 void api_remake(struct api *api, const struct lsio_config *config,
                 const struct lsio_option *options, size_t option_count)
 {
@@ -247,7 +260,7 @@ void api_remake(struct api *api, const struct lsio_config *config,
     if (api->context)
         assert_int_equal(lsio_context_destroy(api->context), 0);
     api->context = NULL;
-    assert_int_equal(lsio_context_create(config ? config : &usual, &api->context), 0);
+    assert_int_equal(context_create(config ? config : &usual, &api->context), 0);
     api->store = api_open(api, api->context, options, option_count);
     if (api->kind == API_MEMORY) /* it went with its context */
         store_refill(api, api->dir);
@@ -310,7 +323,7 @@ bool api_loop_is_there(const char *name)
     struct lsio_config config = {.struct_bytes = sizeof(config), .workers = 1, .loop = name};
     struct lsio_context *context;
 
-    return lsio_context_create(&config, &context) == 0 && lsio_context_destroy(context) == 0;
+    return context_create(&config, &context) == 0 && lsio_context_destroy(context) == 0;
 }
 
 int api_run_tests(const char *group, const struct CMUnitTest *tests, size_t count, unsigned stores)
