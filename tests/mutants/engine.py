@@ -191,6 +191,14 @@ MUTANTS = [
         tests=(sim(30),),
         hangs=True,
     ),
+    Mutant(
+        name="opening-begun-too-early",
+        file="driver/local/file.c",
+        old="status == -ECANCELED || waiter->object != read->object ? LOCAL_RESTART",
+        new="status == -ECANCELED ? LOCAL_RESTART",
+        why="a batch gets the file that another's opening found before the name got a new one",
+        tests=(Test("unit.local_read"),),
+    ),
     # ----------------------------------------------------------------------------- park and wake --
     Mutant(
         name="free-place-not-told",

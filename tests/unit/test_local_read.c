@@ -666,6 +666,60 @@ static void cancel_everywhere(void **state)
     driver_local.finish_object(&other);
 }
 
+struct opening {
+    bool hold;
+    int fd; /* what the held opening has found */
+};
+
+static int64_t open_early(const struct loop_op *op, void *data)
+{
+    struct opening *opening = data;
+    int fd = opening->fd;
+
+    if (opening->hold)
+        return RIG_LATER;
+    if (op->kind != LOOP_OPEN || fd < 0)
+        return RIG_REAL;
+    opening->fd = -1;
+    return fd;
+}
+
+/* A batch that begins while another's opening is on its way does not get what that has found: the
+ * name may have got another file in between. */
+static void an_opening_may_have_begun_too_early(void **state)
+{
+    struct local_fixture *f = *state;
+    struct driver_object object, late;
+    struct rig_read opener, waiter;
+    struct opening opening = {.hold = true};
+    char path[4200], other[4200];
+
+    snprintf(path, sizeof(path), "%s/x", f->directory);
+    snprintf(other, sizeof(other), "%s/y", f->directory);
+    rig_file_write(f->directory, "x", 100000, 1);
+    opening.fd = open(path, O_RDONLY | O_CLOEXEC);
+    assert_true(opening.fd >= 0);
+    rig_set_fault(f->rig, open_early, &opening);
+    rig_object_init(&object, f->store, "x");
+    rig_object_init(&late, f->store, "x");
+    rig_read_init(&opener, &object, 0, 100000, buffer);
+    rig_read_init(&waiter, &late, 0, 100000, buffer + 100000);
+    rig_begin(f->rig, &opener);
+    rig_file_write(f->directory, "y", 100000, 2);
+    assert_int_equal(rename(other, path), 0);
+    rig_begin(f->rig, &waiter);
+    rig_turn(f->rig);
+    opening.hold = false;
+    rig_wait(&opener);
+    rig_wait(&waiter);
+    assert_int_equal(opener.read.status, 0);
+    assert_int_equal(waiter.read.status, 0);
+    rig_check(buffer, 100000, 1, 0);
+    rig_check(buffer + 100000, 100000, 2, 0);
+    driver_local.finish_object(&object);
+    driver_local.finish_object(&late);
+}
+
 static void physical_extents(void **state)
 {
     struct local_fixture *f = *state;
@@ -717,6 +771,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(change_in_place, setup_unchecked, teardown),
         TEST(replaced_file),
         TEST(cancel_everywhere),
+        TEST(an_opening_may_have_begun_too_early),
         TEST(physical_extents),
     };
 

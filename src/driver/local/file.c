@@ -8,8 +8,9 @@
  * only ever touched by its own worker, except while it is in a list, under the cache's lock.
  *
  * Only a stat of the open descriptor is trusted: directories, FIFOs and devices are refused before
- * a byte is read. An idle file of an earlier batch is used again if its name still leads to the
- * same inode with the same size and times.
+ * a byte is read. A file that another object has opened, or is opening, is used if its name still
+ * leads to the same inode with the same size and times: it may have been replaced before this
+ * object's batch began.
  *
  * Without a descriptor (EMFILE, or our own share used up) first unused ones are closed; if there
  * are none but reads are under way, the opener starves: it waits for one of those to end. Only when
@@ -208,8 +209,11 @@ static void open_finish(struct driver_env *env, struct driver_read *read, struct
     }
     waiters = take_waiters(&file->waiters);
     open_deal(cache, file, read, status, text);
+    /* For another object's reads the opening may have begun too early: they look at the name. */
     for (struct driver_read *waiter = waiters; waiter; waiter = waiter->next)
-        open_deal(cache, file, waiter, status == -ECANCELED ? LOCAL_RESTART : status, text);
+        open_deal(cache, file, waiter,
+                  status == -ECANCELED || waiter->object != read->object ? LOCAL_RESTART : status,
+                  text);
     cache_unuse(cache, file, &later);
     cache_leave(cache, &later);
     local_read_resume(env, read);
