@@ -7,7 +7,8 @@
  */
 #include "api_fixture.h"
 
-#define LONG 4000u
+#define LONG   20000u /* chains of a millisecond: seconds, of which destroying it leaves most out */
+#define STRIDE 1000u
 
 static int slow(struct lsio_call *call)
 {
@@ -25,7 +26,7 @@ static struct lsio_batch *submit(struct api *api, struct lsio_chain *chain, uint
     struct lsio_batch *batch;
 
     for (uint32_t i = 0; i < count; i++) {
-        chunks[i] = (struct lsio_chunk){.offset = i * 5000, .length = 100};
+        chunks[i] = (struct lsio_chunk){.offset = i * STRIDE, .length = 100};
         if (dst) {
             chunks[i].dst = dst + i * 100;
             chunks[i].dst_bytes = 100;
@@ -45,14 +46,14 @@ static void a_short_one_overtakes(void **state)
     struct lsio_chain *chain;
     uint8_t dst[1000];
 
-    api_put(api, "k", 0, LONG * 5000);
+    api_put(api, "k", 0, LONG * STRIDE);
     assert_int_equal(lsio_chain_create(api->context, &stage, 1, &chain), 0);
     longer = submit(api, chain, LONG, NULL);
     for (int i = 0; i < 5; i++) {
         shorter = submit(api, NULL, 10, dst);
         assert_int_equal(api_wait(shorter), 0);
         for (uint32_t j = 0; j < 10; j++)
-            api_check(dst + j * 100, 0, j * 5000, 100);
+            api_check(dst + j * 100, 0, j * STRIDE, 100);
         assert_int_equal(lsio_batch_destroy(shorter), 0);
     }
     assert_int_equal(lsio_batch_wait(longer, 0, NULL), -ETIMEDOUT);
@@ -68,7 +69,7 @@ static void a_blocked_worker_holds_up_no_other(void **state)
     struct lsio_chain *chain;
     uint8_t *dst = malloc(500 * 100);
 
-    api_put(api, "k", 0, 500 * 5000);
+    api_put(api, "k", 0, 500 * STRIDE);
     assert_int_equal(lsio_chain_create(api->context, &stage, 1, &chain), 0);
     blocked = submit(api, chain, 1, NULL);
     api_gate_wait(&gate, 1);
@@ -76,7 +77,7 @@ static void a_blocked_worker_holds_up_no_other(void **state)
         batch = submit(api, NULL, 500, dst);
         assert_int_equal(api_wait(batch), 0);
         for (uint32_t j = 0; j < 500; j++)
-            api_check(dst + j * 100, 0, j * 5000, 100);
+            api_check(dst + j * 100, 0, j * STRIDE, 100);
         assert_int_equal(lsio_batch_destroy(batch), 0);
     }
     assert_int_equal(lsio_batch_wait(blocked, 0, NULL), -ETIMEDOUT);
